@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// Every limit of Acta, each with its reason and with what happens when it is reached.
+namespace acta::inline base::limits {
+
+/// A text key, in bytes. Holds any UUID or exchange order id as text and keeps a record's header
+/// within two cache lines. A longer key is refused: errc::too_large, before anything is sent.
+inline constexpr std::size_t max_key_size = 64;
+
+/// One event's FlatBuffer, in bytes. Larger documents belong beside the log with a reference in it.
+/// A larger event fails its command with errc::too_large; nothing of the command is stored.
+inline constexpr std::size_t max_payload_size = std::size_t{1} << 20U;
+
+/// One event's metadata, in bytes (the header stores the size in 16 bits). As above.
+inline constexpr std::size_t max_metadata_size = 0xffff;
+
+/// Events of one command (the header counts them in 16 bits). As above.
+inline constexpr std::size_t max_events_per_command = 0xffff;
+
+/// Categories and event types of one store (16-bit ids in the header, 0 is "none").
+/// Opening with more is refused: errc::too_large.
+inline constexpr std::size_t max_types = 0xffff;
+
+/// Address space reserved for a store's log, in bytes: about 1.5 billion events of 150 bytes. The
+/// file is sparse and the map read-only, so unused space costs nothing. A full map fails the commit
+/// with errc::map_full; reopen with log_options::map_size raised.
+inline constexpr std::size_t default_map_size = std::size_t{1} << 38U;
+
+/// Read transactions open at one time on a store, all processes together (LMDB's reader table).
+/// One more is refused: errc::overloaded, naming the table.
+inline constexpr unsigned max_readers = 254;
+
+/// Bytes of events in one group commit; what is beyond waits for the next. Keeps a commit under
+/// LMDB's 131,071 dirty pages (512 MiB), where it would start to spill.
+inline constexpr std::size_t max_commit_size = std::size_t{64} << 20U;
+
+/// Commands accepted by an engine and not yet settled, by default. One more is refused:
+/// errc::overloaded. At 1,000,000 commands/s this is 65 ms of work.
+inline constexpr std::size_t default_max_in_flight = std::size_t{1} << 16U;
+
+/// Command ids an aggregate remembers, by default: the newest this many commands that stored events
+/// are recognised when repeated. 24 bytes each.
+inline constexpr std::size_t default_repeat_window = 16;
+
+/// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
+inline constexpr std::size_t cursor_batch = 128;
+
+} // namespace acta::inline base::limits

@@ -1,0 +1,14 @@
+# flatbuffers::flatbuffers (headers; the verifier and builder need no library) and flatbuffers::flatc
+# (Debian: libflatbuffers-dev, flatbuffers-compiler).
+find_path(FLATBUFFERS_INCLUDE_DIR flatbuffers/flatbuffers.h)
+find_program(FLATBUFFERS_FLATC flatc)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Flatbuffers
+  REQUIRED_VARS FLATBUFFERS_INCLUDE_DIR FLATBUFFERS_FLATC)
+mark_as_advanced(FLATBUFFERS_INCLUDE_DIR FLATBUFFERS_FLATC)
+if(Flatbuffers_FOUND AND NOT TARGET flatbuffers::headers)
+  add_library(flatbuffers::headers INTERFACE IMPORTED)
+  target_include_directories(flatbuffers::headers SYSTEM INTERFACE "${FLATBUFFERS_INCLUDE_DIR}")
+  add_executable(flatbuffers::flatc IMPORTED)
+  set_target_properties(flatbuffers::flatc PROPERTIES IMPORTED_LOCATION "${FLATBUFFERS_FLATC}")
+endif()

@@ -1,0 +1,50 @@
+# How Acta's own targets are made.
+
+add_library(acta_warnings INTERFACE)
+target_compile_options(acta_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+  -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<BOOL:${ACTA_WARNINGS_AS_ERRORS}>:-Werror>)
+
+# Sanitizers go to everything built here, so that no part of a program is without.
+add_library(acta_sanitizers INTERFACE)
+if(ACTA_SANITIZE)
+  target_compile_options(acta_sanitizers INTERFACE
+    -fsanitize=${ACTA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(acta_sanitizers INTERFACE -fsanitize=${ACTA_SANITIZE})
+endif()
+
+# acta_configure(TARGET): what holds for all of Acta's targets.
+function(acta_configure target)
+  target_compile_features(${target} PUBLIC cxx_std_23)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  target_link_libraries(${target} PRIVATE
+    $<BUILD_INTERFACE:acta_warnings> $<BUILD_INTERFACE:acta_sanitizers>)
+endfunction()
+
+# acta_add_library(NAME SOURCES ... HEADERS ...): the library of one folder, acta_NAME, alias acta::NAME.
+function(acta_add_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS")
+  add_library(acta_${name} STATIC)
+  add_library(acta::${name} ALIAS acta_${name})
+  set_target_properties(acta_${name} PROPERTIES EXPORT_NAME ${name})
+  target_sources(acta_${name} PRIVATE ${arg_SOURCES}
+    PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${arg_HEADERS})
+  acta_configure(acta_${name})
+endfunction()
+
+# acta_generate_flatbuffers(TARGET SCHEMA FOLDER): SCHEMA's C++ header, to be included as
+# <FOLDER/..._generated.h>.
+function(acta_generate_flatbuffers target schema folder)
+  get_filename_component(name ${schema} NAME_WE)
+  set(root ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  set(header ${root}/${folder}/${name}_generated.h)
+  add_custom_command(OUTPUT ${header}
+    COMMAND flatbuffers::flatc --cpp --gen-name-strings --scoped-enums -o ${root}/${folder}
+            ${CMAKE_CURRENT_SOURCE_DIR}/${schema}
+    DEPENDS ${schema} VERBATIM)
+  add_custom_target(${target}_schema DEPENDS ${header})
+  add_dependencies(${target} ${target}_schema)
+  target_sources(${target} PRIVATE ${header})
+  target_include_directories(${target} SYSTEM PUBLIC $<BUILD_INTERFACE:${root}>)
+endfunction()

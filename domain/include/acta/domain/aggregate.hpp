@@ -1,0 +1,189 @@
+#pragma once
+
+#include <acta/base/error.hpp>
+#include <acta/base/limits.hpp>
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+/// The vocabulary of an aggregate. An aggregate is a struct with nothing but types and pure static
+/// functions: no actor, no clock, no I/O. `tests/domain` tests them by plain calls.
+///
+///     struct account {
+///       static constexpr std::string_view category = "account";
+///       struct state { std::int64_t balance = 0; };
+///       using command = std::variant<deposit, withdraw>;
+///       using events = domain::event_list<deposited, withdrawn>;  // FlatBuffers tables
+///       static domain::decision decide(const state&, const deposit&, domain::emitter<account>&);
+///       static domain::decision decide(const state&, const withdraw&, domain::emitter<account>&);
+///       static void evolve(state&, const deposited&) noexcept;
+///       static void evolve(state&, const withdrawn&) noexcept;
+///     };
+namespace acta::domain {
+
+/// Why an aggregate refuses a command. Nothing happened.
+struct rejection {
+  std::uint16_t code = 0; ///< The domain's own pinned number, not 0.
+  std::string reason;     ///< For people: names the thing and says what is wrong.
+};
+
+/// What decide() returns: accepted (with what was emitted, possibly nothing), or a rejection.
+using decision = std::expected<void, rejection>;
+
+[[nodiscard]] inline decision accept() {
+  return {};
+}
+
+/// `code` is the domain's own enumeration, whose underlying values are pinned.
+template <class Code>
+  requires std::is_enum_v<Code>
+[[nodiscard]] decision reject(Code code, std::string reason) {
+  return std::unexpected(rejection{static_cast<std::uint16_t>(code), std::move(reason)});
+}
+
+/// The version of an event's meaning, stored with each event. Specialise to raise it when an
+/// upcaster is needed; adding optional fields needs none.
+template <class Event>
+inline constexpr std::uint16_t schema_version = 1;
+
+/// The FlatBuffers tables an aggregate emits. The order is free: the store knows them by their
+/// fully qualified names (flatc --gen-name-strings).
+template <class... Events>
+struct event_list {
+  static constexpr std::size_t size = sizeof...(Events);
+
+  /// The index of an event in the list; `size` if it is not in it.
+  template <class Event>
+  static constexpr std::size_t index_of() noexcept {
+    std::size_t index = 0;
+    (void)((std::same_as<Event, Events> ? true : (++index, false)) || ...);
+    return index;
+  }
+};
+
+/// The event in a payload read from a log, or nullptr if the bytes are not a well-formed `Event`.
+/// The payload must be 8-byte aligned, as records in a log are; the event borrows from it.
+template <class Event>
+[[nodiscard]] const Event* verified(std::span<const std::byte> payload) noexcept {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(payload.data());
+  flatbuffers::Verifier verifier(bytes, payload.size());
+  return verifier.VerifyBuffer<Event>(nullptr) ? flatbuffers::GetRoot<Event>(bytes) : nullptr;
+}
+
+/// Receives finished events; implemented by the runtime and by test kits.
+class event_sink {
+public:
+  /// `payload` is a finished FlatBuffer, valid during the call. Throws nothing.
+  virtual void accept(std::size_t event_index, std::uint16_t schema_version,
+                      std::span<const std::byte> payload) noexcept = 0;
+
+protected:
+  ~event_sink() = default;
+};
+
+/// Where decide() puts its events. Single-threaded, lives for one command. The builder is reused
+/// between events, so emitting allocates nothing once it has grown.
+///
+///     out.emit<deposited>([&](auto& builder) { return Createdeposited(builder, amount); });
+template <class Aggregate>
+class emitter {
+public:
+  emitter(flatbuffers::FlatBufferBuilder& builder, event_sink& sink) noexcept
+      : builder_(builder), sink_(sink) {}
+
+  /// `build(flatbuffers::FlatBufferBuilder&)` returns the offset of the finished table.
+  template <class Event, class Build>
+  void emit(Build&& build) {
+    using events = typename Aggregate::events;
+    static_assert(events::template index_of<Event>() < events::size,
+                  "emit<Event>: Event is not in Aggregate::events");
+    builder_.Clear();
+    const flatbuffers::Offset<Event> root = std::forward<Build>(build)(builder_);
+    builder_.Finish(root);
+    sink_.accept(events::template index_of<Event>(), schema_version<Event>,
+                 std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize())));
+  }
+
+private:
+  flatbuffers::FlatBufferBuilder& builder_;
+  event_sink& sink_;
+};
+
+namespace detail {
+
+template <class Aggregate, class Command>
+concept decides = requires(const typename Aggregate::state& state, const Command& command,
+                           emitter<Aggregate>& out) {
+  { Aggregate::decide(state, command, out) } -> std::same_as<decision>;
+};
+
+template <class Aggregate, class Commands>
+inline constexpr bool decides_all = decides<Aggregate, Commands>;
+template <class Aggregate, class... Commands>
+inline constexpr bool decides_all<Aggregate, std::variant<Commands...>> =
+  (decides<Aggregate, Commands> && ...);
+
+template <class Aggregate, class Event>
+concept evolves = requires(typename Aggregate::state& state, const Event& event) {
+  { Aggregate::evolve(state, event) } noexcept;
+  { Event::GetFullyQualifiedName() } -> std::convertible_to<const char*>;
+};
+
+template <class Aggregate, class Events>
+inline constexpr bool evolves_all = false;
+template <class Aggregate, class... Events>
+inline constexpr bool evolves_all<Aggregate, event_list<Events...>> =
+  (evolves<Aggregate, Events> && ...);
+
+} // namespace detail
+
+/// decide() for every alternative of Aggregate::command.
+template <class Aggregate>
+concept decides_every_command = detail::decides_all<Aggregate, typename Aggregate::command>;
+
+/// A noexcept evolve() for every event of Aggregate::events (tables made with --gen-name-strings).
+template <class Aggregate>
+concept evolves_every_event = detail::evolves_all<Aggregate, typename Aggregate::events>;
+
+/// What the engine runs. A state starts as `state{}` for a stream without events. Optional:
+/// `static bool closed(const state&) noexcept` is true once nothing but refusals can follow, and
+/// lets the engine drop the actor; the next command loads it again.
+template <class Aggregate>
+concept aggregate = requires {
+  { Aggregate::category } -> std::convertible_to<std::string_view>;
+  typename Aggregate::command;
+  typename Aggregate::events;
+} && std::default_initializable<typename Aggregate::state> && decides_every_command<Aggregate>
+    && evolves_every_event<Aggregate>;
+
+/// True if the aggregate says that it is closed; false for aggregates that never do.
+template <aggregate Aggregate>
+[[nodiscard]] bool closed(const typename Aggregate::state& state) noexcept {
+  if constexpr (requires { { Aggregate::closed(state) } noexcept -> std::same_as<bool>; })
+    return Aggregate::closed(state);
+  else
+    return false;
+}
+
+/// Calls the decide() that fits the command, whether `command` is a std::variant or a plain type.
+template <aggregate Aggregate>
+[[nodiscard]] decision decide(const typename Aggregate::state& state,
+                              const typename Aggregate::command& command,
+                              emitter<Aggregate>& out) {
+  if constexpr (detail::decides<Aggregate, typename Aggregate::command>)
+    return Aggregate::decide(state, command, out);
+  else
+    return std::visit([&](const auto& one) { return Aggregate::decide(state, one, out); }, command);
+}
+
+} // namespace acta::domain

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/projection.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string_view>
+#include <vector>
+
+namespace acta::projections {
+
+/// One trade: an execution of a displayed order, or a print without one.
+struct trade {
+  log_position position;
+  std::int64_t price = 0; ///< 1e-9 of the currency
+  std::int64_t quantity = 0;
+  std::uint32_t instrument = 0;
+  bool displayed = false; ///< True for the execution of a displayed order.
+};
+
+/// Wide enough for any sum of price times quantity.
+__extension__ using notional_type = __int128;
+
+/// Sums over trades. Notional is price times quantity in 1e-9 of the currency.
+struct trade_totals {
+  std::uint64_t count = 0;
+  std::int64_t volume = 0;
+  notional_type notional = 0;
+  std::uint64_t displayed_count = 0;
+  std::int64_t displayed_volume = 0;
+};
+
+/// The trade tape: totals by instrument, and the newest trades. Queries may come from any thread.
+class trade_tape final
+    : public event_handlers<trade_tape, domain::event_list<domain::trading::order_executed,
+                                                           domain::trading::trade_printed>> {
+public:
+  /// Keeps the newest `kept` trades, 40 bytes each.
+  explicit trade_tape(std::size_t kept = 1000) : kept_(kept) {}
+
+  [[nodiscard]] std::string_view name() const noexcept override { return "trade_tape"; }
+
+  [[nodiscard]] trade_totals totals() const;
+  [[nodiscard]] trade_totals totals(std::uint32_t instrument) const;
+  /// The newest trades, oldest first.
+  [[nodiscard]] std::vector<trade> newest() const;
+
+  void on(const domain::trading::order_executed& event, const storage::record_view& record);
+  void on(const domain::trading::trade_printed& event, const storage::record_view& record);
+
+private:
+  void add(const trade& one);
+
+  std::size_t kept_;
+  std::deque<trade> newest_;
+  std::map<std::uint32_t, trade_totals> totals_;
+};
+
+} // namespace acta::projections

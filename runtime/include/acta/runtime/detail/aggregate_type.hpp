@@ -1,0 +1,133 @@
+#pragma once
+
+#include <acta/domain/aggregate.hpp>
+#include <acta/runtime/receipt.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// How the engine's compiled part handles aggregates whose types it does not know.
+namespace acta::runtime::detail {
+
+/// One command on its way: from the caller to the aggregate's actor to the committer. Owned by
+/// whoever has it; ends in settle().
+class envelope {
+public:
+  envelope(command_id id, outcome_handler&& handler) noexcept
+      : id_(id), handler_(std::move(handler)) {}
+  envelope(const envelope&) = delete;
+  envelope& operator=(const envelope&) = delete;
+  virtual ~envelope() = default;
+
+  [[nodiscard]] const command_id& id() const noexcept { return id_; }
+
+  /// Gives the caller its outcome. Once.
+  void settle(outcome&& how) noexcept { handler_(std::move(how)); }
+
+private:
+  command_id id_;
+  outcome_handler handler_;
+};
+
+template <domain::aggregate Aggregate>
+class typed_envelope final : public envelope {
+public:
+  typed_envelope(typename Aggregate::command&& command, command_id id, outcome_handler&& handler)
+      : envelope(id, std::move(handler)), command_(std::move(command)) {}
+
+  [[nodiscard]] const typename Aggregate::command& command() const noexcept { return command_; }
+
+private:
+  typename Aggregate::command command_;
+};
+
+/// The functions of one aggregate type, its state and commands behind untyped pointers.
+class aggregate_type {
+public:
+  virtual ~aggregate_type() = default;
+
+  [[nodiscard]] virtual std::string_view category() const noexcept = 0;
+  /// The fully qualified table names, in the order of Aggregate::events.
+  [[nodiscard]] virtual std::span<const char* const> event_names() const noexcept = 0;
+
+  [[nodiscard]] virtual void* make_state() const = 0;
+  virtual void destroy_state(void* state) const noexcept = 0;
+
+  /// `from` must be a typed_envelope of this aggregate. May throw what the user's decide() throws.
+  [[nodiscard]] virtual domain::decision decide(const void* state, const envelope& from,
+                                                flatbuffers::FlatBufferBuilder& builder,
+                                                domain::event_sink& sink) const = 0;
+  /// Applies an event of this aggregate. False if the payload does not pass the verifier.
+  [[nodiscard]] virtual bool evolve(void* state, std::size_t event_index,
+                                    std::span<const std::byte> payload) const noexcept = 0;
+  [[nodiscard]] virtual bool closed(const void* state) const noexcept = 0;
+};
+
+template <domain::aggregate Aggregate>
+class typed_aggregate final : public aggregate_type {
+public:
+  /// Its address tells aggregate types apart.
+  static constexpr char tag = 0;
+
+  [[nodiscard]] std::string_view category() const noexcept override { return Aggregate::category; }
+
+  [[nodiscard]] std::span<const char* const> event_names() const noexcept override {
+    return names(typename Aggregate::events{});
+  }
+
+  [[nodiscard]] void* make_state() const override { return new state; }
+  void destroy_state(void* untyped) const noexcept override { delete static_cast<state*>(untyped); }
+
+  [[nodiscard]] domain::decision decide(const void* untyped, const envelope& from,
+                                        flatbuffers::FlatBufferBuilder& builder,
+                                        domain::event_sink& sink) const override {
+    domain::emitter<Aggregate> out(builder, sink);
+    return domain::decide<Aggregate>(*static_cast<const state*>(untyped),
+                                     static_cast<const typed_envelope<Aggregate>&>(from).command(),
+                                     out);
+  }
+
+  [[nodiscard]] bool evolve(void* untyped, std::size_t event_index,
+                            std::span<const std::byte> payload) const noexcept override {
+    return apply(*static_cast<state*>(untyped), event_index, payload, typename Aggregate::events{});
+  }
+
+  [[nodiscard]] bool closed(const void* untyped) const noexcept override {
+    return domain::closed<Aggregate>(*static_cast<const state*>(untyped));
+  }
+
+private:
+  using state = typename Aggregate::state;
+
+  template <class... Events>
+  [[nodiscard]] static std::span<const char* const> names(domain::event_list<Events...>) noexcept {
+    static const char* const all[] = {Events::GetFullyQualifiedName()...};
+    return all;
+  }
+
+  template <class... Events>
+  [[nodiscard]] static bool apply(state& now, std::size_t event_index,
+                                  std::span<const std::byte> payload,
+                                  domain::event_list<Events...>) noexcept {
+    std::size_t index = 0;
+    bool good = false;
+    (void)((index++ == event_index && (good = apply_one<Events>(now, payload), true)) || ...);
+    return good;
+  }
+
+  template <class Event>
+  [[nodiscard]] static bool apply_one(state& now, std::span<const std::byte> payload) noexcept {
+    const auto* event = domain::verified<Event>(payload);
+    if (event == nullptr)
+      return false;
+    Aggregate::evolve(now, *event);
+    return true;
+  }
+};
+
+} // namespace acta::runtime::detail

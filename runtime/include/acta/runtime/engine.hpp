@@ -1,0 +1,178 @@
+#pragma once
+
+#include <acta/base/clock.hpp>
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+#include <acta/base/limits.hpp>
+#include <acta/domain/aggregate.hpp>
+#include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/runtime/receipt.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace caf {
+class actor_system;
+}
+
+namespace acta::runtime {
+
+struct engine_options {
+  /// Threads that run aggregates. 0: one for each core but one, which is left to the committer, and
+  /// at least one.
+  unsigned workers = 0;
+  /// Commands taken and not yet settled; one more is refused with errc::overloaded. About 250 bytes
+  /// of memory each, plus the command.
+  std::size_t max_in_flight = limits::default_max_in_flight;
+  /// Command ids each aggregate remembers: see limits::default_repeat_window.
+  std::size_t repeat_window = limits::default_repeat_window;
+  /// Dates the records. Must outlive the engine.
+  const acta::clock* clock = &wall_clock();
+};
+
+struct command_options {
+  /// Names the command, so that sending it again gives the first receipt. Empty: never a repeat.
+  command_id id;
+};
+
+/// Counts since the engine was opened. Read at any time from any thread; each is exact, together
+/// they may be some microseconds apart.
+struct engine_counters {
+  std::uint64_t commits = 0;
+  std::uint64_t events = 0;
+  std::uint64_t live_aggregates = 0; ///< Actors now in memory.
+};
+
+/// Runs aggregates over a log: each stream is one CAF actor that handles one command at a time.
+///
+/// Lifecycle: open() takes the log; the destructor stops. stop() refuses new commands, waits until
+/// every command that was taken is settled, and ends the threads.
+/// Threads: everything but the destructor may be called from any thread, not from outcome handlers
+/// where their documentation says so.
+/// Durability: a receipt is given when the command's events are as durable as the log promises.
+/// Errors: after a failed commit the engine answers every command with errc::commit_failed and its
+/// reason; destroy it, open the store again and go on. Nothing receipted is lost.
+///
+///     auto engine = runtime::engine::open<limit_order>(std::move(log));
+///     auto receipt = (*engine)->ask<limit_order>(42, submit{...});
+class engine {
+public:
+  /// Makes the categories and event types of the aggregates known to the store, reads the log (to
+  /// check it and to find the streams), and starts the threads. Errors: those of the log.
+  template <domain::aggregate... Aggregates>
+  [[nodiscard]] static result<std::unique_ptr<engine>>
+  open(std::unique_ptr<storage::event_log> log, const engine_options& options = {}) {
+    std::vector<registration> types;
+    (types.push_back({&detail::typed_aggregate<Aggregates>::tag,
+                      std::make_unique<detail::typed_aggregate<Aggregates>>()}),
+     ...);
+    return open(std::move(log), options, std::move(types));
+  }
+
+  ~engine();
+  engine(const engine&) = delete;
+  engine& operator=(const engine&) = delete;
+
+  /// Sends a command to an aggregate and returns at once; `handler` gets the outcome. Commands of
+  /// one caller to one aggregate are handled in order. On an error (errc::overloaded,
+  /// engine_stopped, commit_failed) nothing was sent and `handler` is not called.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] result<void> tell(const stream_id& stream,
+                                  std::type_identity_t<typename Aggregate::command> command,
+                                  outcome_handler handler, const command_options& options = {}) {
+    return send(stream, std::make_unique<detail::typed_envelope<Aggregate>>(
+                          std::move(command), options.id, std::move(handler)));
+  }
+
+  /// As tell(), and waits for the outcome. Not from an outcome handler or an actor: it blocks.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] outcome ask(const stream_id& stream,
+                            std::type_identity_t<typename Aggregate::command> command,
+                            const command_options& options = {}) {
+    return wait_for_outcome([&](outcome_handler handler) {
+      return tell<Aggregate>(stream, std::move(command), std::move(handler), options);
+    });
+  }
+
+  /// The same by integer key.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] result<void> tell(std::uint64_t key,
+                                  std::type_identity_t<typename Aggregate::command> command,
+                                  outcome_handler handler, const command_options& options = {}) {
+    return tell<Aggregate>(stream<Aggregate>(key), std::move(command), std::move(handler), options);
+  }
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] outcome ask(std::uint64_t key,
+                            std::type_identity_t<typename Aggregate::command> command,
+                            const command_options& options = {}) {
+    return ask<Aggregate>(stream<Aggregate>(key), std::move(command), options);
+  }
+
+  /// The stream of an aggregate with an integer key.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] stream_id stream(std::uint64_t key) const {
+    return {category<Aggregate>(), key};
+  }
+
+  /// The store's number for an aggregate's category. The aggregate must be one given to open().
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] category_id category() const {
+    return category_of(&detail::typed_aggregate<Aggregate>::tag);
+  }
+
+  /// Refuses new commands, waits until all that were taken are settled, and ends the engine's
+  /// threads. Safe to call twice. Not from an outcome handler.
+  void stop() noexcept;
+
+  /// The log this engine writes; reading it is allowed on any thread.
+  [[nodiscard]] const storage::event_log& log() const noexcept;
+  [[nodiscard]] engine_counters counters() const noexcept;
+  /// Why the engine no longer accepts commands, if a commit failed.
+  [[nodiscard]] std::optional<error> failed() const;
+
+  /// Calls `listener` with the log's tail after each commit, on the committer's thread, until the
+  /// returned token is destroyed; no call is under way after that. Must be quick.
+  using tail_listener = std::function<void(log_position)>;
+  class tail_subscription;
+  [[nodiscard]] std::unique_ptr<tail_subscription> on_tail(tail_listener listener);
+
+  /// The CAF system the aggregates live in, for actors of one's own. Valid until stop().
+  [[nodiscard]] caf::actor_system& system() noexcept;
+
+private:
+  struct registration {
+    const void* tag;
+    std::unique_ptr<detail::aggregate_type> type;
+  };
+  class implementation;
+
+  explicit engine(std::unique_ptr<implementation> made) noexcept;
+  [[nodiscard]] static result<std::unique_ptr<engine>>
+  open(std::unique_ptr<storage::event_log> log, const engine_options& options,
+       std::vector<registration> types);
+  [[nodiscard]] result<void> send(const stream_id& stream,
+                                  std::unique_ptr<detail::envelope> command);
+  [[nodiscard]] category_id category_of(const void* tag) const;
+  [[nodiscard]] static outcome
+  wait_for_outcome(const std::function<result<void>(outcome_handler)>& start);
+
+  std::unique_ptr<implementation> implementation_;
+};
+
+/// Keeps a tail listener registered.
+class engine::tail_subscription {
+public:
+  tail_subscription() = default;
+  tail_subscription(const tail_subscription&) = delete;
+  tail_subscription& operator=(const tail_subscription&) = delete;
+  virtual ~tail_subscription() = default;
+};
+
+} // namespace acta::runtime

@@ -1,0 +1,240 @@
+#include "aggregate.hpp"
+
+#include "committer.hpp"
+
+#include <acta/base/ensure.hpp>
+#include <acta/base/limits.hpp>
+#include <acta/storage/record.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace acta::runtime {
+
+namespace {
+
+/// One builder a thread: it keeps the memory it has grown to.
+[[nodiscard]] flatbuffers::FlatBufferBuilder& thread_builder() {
+  thread_local flatbuffers::FlatBufferBuilder builder(1024);
+  return builder;
+}
+
+} // namespace
+
+/// Turns what decide() emits into records in the staging buffer.
+class aggregate::sink final : public domain::event_sink {
+public:
+  sink(const aggregate& of, const detail::envelope& command, staging& to)
+      : of_(of), command_(command), to_(to), now_ns_(of.core_.options.clock->now_ns()) {}
+
+  void accept(std::size_t event_index, std::uint16_t schema_version,
+              std::span<const std::byte> payload) noexcept override {
+    if (too_large_)
+      return;
+    if (payload.size() > limits::max_payload_size
+        || to_.reserved().size() == limits::max_events_per_command) {
+      too_large_ = payload.size();
+      return;
+    }
+    const storage::record_fields fields{
+      .stream = of_.stream_,
+      .version = stream_version(of_.version_ + to_.reserved().size() + 1),
+      .recorded_at_ns = now_ns_,
+      .command = command_.id(),
+      .event_type = of_.category_.event_ids[event_index],
+      .schema_version = schema_version,
+      .metadata = {},
+      .payload = payload,
+    };
+    storage::encode_record(fields, to_.reserve(storage::record_size(fields)));
+  }
+
+  /// The size of an event over limits::max_payload_size, or of the event one too many.
+  [[nodiscard]] std::optional<std::size_t> too_large() const noexcept { return too_large_; }
+
+private:
+  const aggregate& of_;
+  const detail::envelope& command_;
+  staging& to_;
+  std::int64_t now_ns_;
+  std::optional<std::size_t> too_large_;
+};
+
+aggregate::aggregate(core& shared, const category_entry& category, const stream_id& stream)
+    : core_(shared), category_(category), stream_(stream) {}
+
+aggregate::~aggregate() {
+  forget();
+}
+
+void aggregate::forget() noexcept {
+  if (state_ != nullptr)
+    category_.type->destroy_state(state_);
+  state_ = nullptr;
+  version_ = 0;
+  recent_.clear();
+  oldest_ = 0;
+}
+
+void aggregate::handle(std::unique_ptr<detail::envelope> command) noexcept {
+  ensure(turn_.exchange(1, std::memory_order_acquire) == 0, "two threads in one aggregate");
+  ++handled_;
+  auto& to = core_.committer->staging_of(stream_);
+  {
+    const std::lock_guard guard(to.producer());
+    to.seal(process(std::move(command), to));
+  }
+  core_.committer->wake();
+  turn_.store(0, std::memory_order_release);
+}
+
+settlement aggregate::fail(std::unique_ptr<detail::envelope> command, error why) const {
+  return {.command = std::move(command),
+          .how = settlement::kind::failed,
+          .version = stream_version(version_),
+          .stream = stream_,
+          .failure = std::make_unique<error>(std::move(why)),
+          .answer = {}};
+}
+
+settlement aggregate::process(std::unique_ptr<detail::envelope> command, staging& to) {
+  if (auto loaded = load(); !loaded)
+    return fail(std::move(command), std::move(loaded.error()));
+  auto end = [&] {
+    const auto* before = command->id().empty() ? nullptr : find(command->id());
+    if (before == nullptr)
+      return decide(std::move(command), to);
+    return settlement{.command = std::move(command),
+                      .how = settlement::kind::repeat,
+                      .events = static_cast<std::uint32_t>(before->events),
+                      .version = stream_version(before->version),
+                      .stream = stream_,
+                      .failure = nullptr,
+                      .answer = {}};
+  }();
+  if (category_.type->closed(state_))
+    end.closed_after = handled_;
+  return end;
+}
+
+settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging& to) {
+  sink emitted(*this, *command, to);
+  std::optional<error> failure;
+  try {
+    auto decided = category_.type->decide(state_, *command, thread_builder(), emitted);
+    if (!decided)
+      failure.emplace(decided.error().code, std::move(decided.error().reason));
+  } catch (const std::exception& thrown) {
+    failure.emplace(errc::handler_failed, fmt::format("{}: decide() threw: {}", stream_.to_string(),
+                                                      thrown.what()));
+  } catch (...) {
+    failure.emplace(errc::handler_failed,
+                    fmt::format("{}: decide() threw something that is no std::exception",
+                                stream_.to_string()));
+  }
+  if (!failure && emitted.too_large())
+    failure.emplace(errc::too_large,
+                    fmt::format("{}: an event of {} bytes or the {}th event of one command; the "
+                                "limits are {} bytes and {} events; nothing was stored",
+                                stream_.to_string(), *emitted.too_large(), to.reserved().size() + 1,
+                                limits::max_payload_size, limits::max_events_per_command));
+  if (!failure)
+    return accept(std::move(command), to);
+  to.discard();
+  return fail(std::move(command), std::move(*failure));
+}
+
+settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging& to) {
+  const auto records = to.reserved();
+  auto remaining = records.size();
+  for (const auto& bytes : records) {
+    storage::finish_record(bytes.data(), bytes.size(), static_cast<std::uint16_t>(--remaining));
+    const auto record = storage::record_view::parse(log_position(0), bytes);
+    ensure(record.has_value(), "a record just encoded does not parse");
+    const auto index = category_.index_of(record->event_type());
+    ensure(index.has_value() && category_.type->evolve(state_, *index, record->payload()),
+           "an event just emitted does not evolve its aggregate");
+  }
+  version_ += records.size();
+  if (!records.empty() && !command->id().empty())
+    remember(command->id(), version_, records.size());
+  return {.command = std::move(command),
+          .how = settlement::kind::accepted,
+          .events = static_cast<std::uint32_t>(records.size()),
+          .version = stream_version(version_),
+          .stream = stream_,
+          .failure = nullptr,
+          .answer = {}};
+}
+
+void aggregate::remember(const command_id& id, std::uint64_t version, std::uint64_t events) {
+  constexpr auto version_mask = (std::uint64_t{1} << 48U) - 1;
+  const remembered entry{id, version & version_mask, events & 0xffffU};
+  const auto window = core_.options.repeat_window;
+  if (recent_.size() < window) {
+    recent_.push_back(entry);
+  } else if (window != 0) {
+    recent_[oldest_] = entry;
+    oldest_ = static_cast<std::uint32_t>((oldest_ + 1) % window);
+  }
+}
+
+const aggregate::remembered* aggregate::find(const command_id& id) const noexcept {
+  for (const auto& one : recent_)
+    if (one.id == id)
+      return &one;
+  return nullptr;
+}
+
+result<void> aggregate::load() {
+  if (state_ != nullptr)
+    return {};
+  state_ = category_.type->make_state();
+  if (core_.index->surely_absent(stream_))
+    return {};
+  auto loaded = load_events();
+  if (!loaded)
+    forget();
+  return loaded;
+}
+
+result<void> aggregate::load_events() {
+  // All events of a stream without an actor are indexed: see housekeeper.
+  auto snapshot = core_.log->snapshot();
+  if (!snapshot)
+    return failure(snapshot);
+  auto positions = core_.index->positions(stream_, **snapshot);
+  if (!positions)
+    return failure(positions);
+  std::uint64_t events_of_command = 0;
+  for (const auto position : *positions) {
+    auto record = (*snapshot)->at(position);
+    if (!record)
+      return failure(record);
+    if (auto sound = record->verify(); !sound)
+      return sound;
+    const auto index = category_.index_of(record->event_type());
+    if (!index || !category_.type->evolve(state_, *index, record->payload()))
+      return failure(errc::corrupt,
+                     fmt::format("position {}, stream {}: event type {} is not one of this "
+                                 "aggregate's, or its FlatBuffer is damaged; run verify",
+                                 position.value(), stream_.to_string(),
+                                 record->event_type().value()));
+    version_ = record->version().value();
+    ++events_of_command;
+    if (record->header().remaining == 0) {
+      if (!record->header().command.empty())
+        remember(record->header().command, version_, events_of_command);
+      events_of_command = 0;
+    }
+  }
+  return {};
+}
+
+} // namespace acta::runtime

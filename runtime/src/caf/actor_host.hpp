@@ -1,0 +1,34 @@
+#pragma once
+
+#include "../core.hpp"
+#include "../mailbox.hpp"
+
+#include <memory>
+
+namespace caf {
+class actor_system;
+}
+
+namespace acta::runtime {
+
+/// The CAF system and the aggregates' actors in it. All that depends on CAF's version is behind
+/// this class and background_actor.
+class actor_host {
+public:
+  explicit actor_host(unsigned workers);
+  ~actor_host();
+  actor_host(const actor_host&) = delete;
+  actor_host& operator=(const actor_host&) = delete;
+
+  /// Starts the actor of an aggregate. It lives until mailbox::drop(). Any thread.
+  [[nodiscard]] mailbox& spawn(core& shared, const category_entry& category,
+                               const stream_id& stream);
+
+  [[nodiscard]] caf::actor_system& system() noexcept;
+
+private:
+  class implementation;
+  std::unique_ptr<implementation> implementation_;
+};
+
+} // namespace acta::runtime

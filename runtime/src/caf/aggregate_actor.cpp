@@ -1,0 +1,145 @@
+#include "aggregate_actor.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/detail/sync_request_bouncer.hpp>
+#include <caf/detail/type_erased_tuple_view.hpp>
+#include <caf/execution_unit.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+#include <caf/sec.hpp>
+#include <caf/system_messages.hpp>
+
+namespace acta::runtime {
+
+namespace {
+
+/// The content of a command's mailbox element, for those who look from CAF's side: nothing. Its
+/// address tells commands from messages.
+[[nodiscard]] caf::type_erased_tuple& command_content() noexcept {
+  static caf::detail::type_erased_tuple_view<> empty;
+  return empty;
+}
+
+/// A command in an actor's mailbox.
+class command_element final : public caf::mailbox_element {
+public:
+  explicit command_element(std::unique_ptr<detail::envelope> command) noexcept
+      : command_(std::move(command)) {}
+  ~command_element() override { ensure(command_ == nullptr, "a command was dropped unanswered"); }
+
+  [[nodiscard]] std::unique_ptr<detail::envelope> take() noexcept { return std::move(command_); }
+
+  caf::type_erased_tuple& content() override { return command_content(); }
+  [[nodiscard]] const caf::type_erased_tuple& content() const override { return command_content(); }
+  caf::message move_content_to_message() override { return {}; }
+  [[nodiscard]] caf::message copy_content_to_message() const override { return {}; }
+
+private:
+  std::unique_ptr<detail::envelope> command_;
+};
+
+} // namespace
+
+aggregate_actor::aggregate_actor(caf::actor_config& config, core& shared,
+                                 const category_entry& category, const stream_id& stream)
+    : caf::local_actor(config), aggregate_(shared, category, stream) {
+  ensure(inbox_.try_block(), "a new inbox is empty");
+}
+
+aggregate_actor::~aggregate_actor() {
+  while (waiting_ != nullptr)
+    (void)pop();
+}
+
+void aggregate_actor::deliver(std::unique_ptr<detail::envelope> command) {
+  enqueue(caf::mailbox_element_ptr(new command_element(std::move(command))), nullptr);
+}
+
+void aggregate_actor::drop() noexcept {
+  const auto last_hold = std::move(held_); // ends this, unless somebody has it in hand
+}
+
+void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
+  const auto mid = element->mid;
+  const auto sender = element->sender;
+  switch (inbox_.push_front(std::move(element))) {
+    case caf::intrusive::inbox_result::success: break;
+    case caf::intrusive::inbox_result::unblocked_reader:
+      intrusive_ptr_add_ref(ctrl()); // the scheduler's, released after resume()
+      if (unit != nullptr)
+        unit->exec_later(this);
+      else
+        home_system().scheduler().enqueue(this);
+      break;
+    case caf::intrusive::inbox_result::queue_closed:
+      if (mid.is_request()) {
+        caf::detail::sync_request_bouncer bounce{caf::make_error(caf::sec::request_receiver_down)};
+        bounce(sender, mid);
+      }
+      break;
+  }
+}
+
+void aggregate_actor::launch(caf::execution_unit*, bool, bool) {
+  // Starts blocked and hidden: the first message schedules it.
+}
+
+bool aggregate_actor::cleanup(caf::error&& reason, caf::execution_unit* host) {
+  // Not local_actor's, which takes the lock of the system's clock to cancel timeouts: it has none.
+  return caf::monitorable_actor::cleanup(std::move(reason), host);
+}
+
+caf::resumable::resume_result aggregate_actor::resume(caf::execution_unit* unit,
+                                                      std::size_t max_throughput) {
+  context(unit);
+  for (std::size_t handled = 0; handled < max_throughput; ++handled) {
+    if (waiting_ == nullptr)
+      fetch();
+    if (waiting_ == nullptr) {
+      if (inbox_.try_block())
+        return awaiting_message;
+      fetch(); // somebody came between the two looks
+    }
+    handle(pop(), unit);
+  }
+  return resume_later;
+}
+
+/// Takes what is in the inbox, which is newest first, and turns it round.
+void aggregate_actor::fetch() noexcept {
+  auto* newest = inbox_.take_head();
+  while (newest != nullptr) {
+    auto* next = newest->next;
+    newest->next = waiting_;
+    waiting_ = newest;
+    newest = static_cast<caf::mailbox_element*>(next);
+  }
+}
+
+caf::mailbox_element_ptr aggregate_actor::pop() noexcept {
+  caf::mailbox_element_ptr first(waiting_);
+  waiting_ = static_cast<caf::mailbox_element*>(first->next);
+  return first;
+}
+
+void aggregate_actor::handle(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
+  if (&element->content() == &command_content()) {
+    aggregate_.handle(static_cast<command_element&>(*element).take());
+    return;
+  }
+  if (element->content().type_token() == caf::make_type_token<caf::exit_msg>())
+    return;
+  if (handle_system_message(*element, unit, true) || !element->mid.is_request())
+    return;
+  caf::detail::sync_request_bouncer bounce{caf::make_error(caf::sec::unexpected_message)};
+  bounce(*element);
+}
+
+void aggregate_actor::intrusive_ptr_add_ref_impl() {
+  intrusive_ptr_add_ref(ctrl());
+}
+
+void aggregate_actor::intrusive_ptr_release_impl() {
+  intrusive_ptr_release(ctrl());
+}
+
+} // namespace acta::runtime

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "../aggregate.hpp"
+#include "../mailbox.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <caf/actor_config.hpp>
+#include <caf/intrusive/lifo_inbox.hpp>
+#include <caf/local_actor.hpp>
+#include <caf/mailbox_element.hpp>
+#include <caf/resumable.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace acta::runtime {
+
+/// An aggregate as a CAF actor: any CAF actor can address, link and monitor it. Derived from CAF's
+/// local_actor with CAF's lock-free inbox and nothing else, since a million of them must fit: an
+/// event_based_actor keeps four queues and a stack of behaviours, 1,016 bytes, where this has 300.
+///
+/// Lifecycle: lives while the registry holds it (hold() to drop()) or a worker or sender has it in
+/// hand. It cannot be ended by an exit message: its commands must all be answered.
+/// Concurrency: resume() is called by one worker at a time; CAF's inbox sees to it that an actor is
+/// given to the scheduler only by the sender that finds it blocked. What one worker leaves in
+/// waiting_ and aggregate_ reaches the next through the scheduler, and through aggregate::turn_.
+class aggregate_actor final : public caf::local_actor, public caf::resumable, public mailbox {
+public:
+  aggregate_actor(caf::actor_config& config, core& shared, const category_entry& category,
+                  const stream_id& stream);
+  ~aggregate_actor() override;
+
+  void hold() { held_ = caf::strong_actor_ptr(ctrl()); }
+
+  // -- mailbox ------------------------------------------------------------------
+  [[nodiscard]] const stream_id& stream() const noexcept override { return aggregate_.stream(); }
+  void deliver(std::unique_ptr<detail::envelope> command) override;
+  void drop() noexcept override;
+
+  // -- caf::abstract_actor, caf::local_actor -----------------------------------
+  void enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) override;
+  void launch(caf::execution_unit* unit, bool lazy, bool hide) override;
+  bool cleanup(caf::error&& reason, caf::execution_unit* host) override;
+  [[nodiscard]] const char* name() const override { return "acta.aggregate"; }
+
+  // -- caf::resumable -----------------------------------------------------------
+  [[nodiscard]] subtype_t subtype() const override { return resumable::scheduled_actor; }
+  resume_result resume(caf::execution_unit* unit, std::size_t max_throughput) override;
+  void intrusive_ptr_add_ref_impl() override;
+  void intrusive_ptr_release_impl() override;
+
+private:
+  struct inbox_policy {
+    using mapped_type = caf::mailbox_element;
+    using unique_pointer = caf::mailbox_element_ptr;
+  };
+
+  void fetch() noexcept;
+  [[nodiscard]] caf::mailbox_element_ptr pop() noexcept;
+  void handle(caf::mailbox_element_ptr element, caf::execution_unit* unit);
+
+  caf::intrusive::lifo_inbox<inbox_policy> inbox_;
+  caf::mailbox_element* waiting_ = nullptr; ///< Taken from the inbox, in order of arrival.
+  aggregate aggregate_;
+  caf::strong_actor_ptr held_;
+};
+
+} // namespace acta::runtime

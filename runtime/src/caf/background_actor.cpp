@@ -1,0 +1,57 @@
+#include <acta/runtime/background_actor.hpp>
+
+#include <caf/all.hpp>
+
+#include <atomic>
+#include <latch>
+#include <utility>
+
+namespace acta::runtime {
+
+class background_actor::implementation {
+public:
+  implementation(caf::actor_system& system, work todo) : todo_(std::move(todo)) {
+    actor_ = system.spawn<caf::detached + caf::hidden>([this](caf::event_based_actor* self) {
+      self->attach_functor([this] { ended_.count_down(); });
+      return caf::behavior{[this, self](look_atom) {
+        // Cleared before the work: whoever wakes after this is looked for again. Acquire, so that
+        // the work sees what the one who woke had done.
+        woken_.exchange(false, std::memory_order_acq_rel);
+        if (todo_() && !woken_.exchange(true, std::memory_order_acq_rel))
+          self->send(self, look_atom::value);
+      }};
+    });
+  }
+
+  ~implementation() {
+    caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
+    actor_ = nullptr;
+    ended_.wait();
+  }
+  implementation(const implementation&) = delete;
+  implementation& operator=(const implementation&) = delete;
+
+  void wake() noexcept {
+    if (!woken_.exchange(true, std::memory_order_acq_rel))
+      caf::anon_send(actor_, look_atom::value);
+  }
+
+private:
+  using look_atom = caf::atom_constant<caf::atom("look")>;
+
+  work todo_;
+  std::atomic<bool> woken_{false};
+  std::latch ended_{1};
+  caf::actor actor_;
+};
+
+background_actor::background_actor(caf::actor_system& system, work todo)
+    : implementation_(std::make_unique<implementation>(system, std::move(todo))) {}
+
+background_actor::~background_actor() = default;
+
+void background_actor::wake() noexcept {
+  implementation_->wake();
+}
+
+} // namespace acta::runtime

@@ -1,0 +1,196 @@
+#include "committer.hpp"
+
+#include <acta/base/ensure.hpp>
+#include <acta/base/limits.hpp>
+
+#include <utility>
+
+namespace acta::runtime {
+
+committer::committer(core& shared, housekeeper& helper, std::size_t shards)
+    : core_(shared), housekeeper_(helper) {
+  for (std::size_t i = 0; i < shards + 1; ++i)
+    shards_.push_back(std::make_unique<staging>());
+  thread_ = std::thread([this] { run(); });
+}
+
+committer::~committer() {
+  stop();
+}
+
+staging& committer::staging_of(const stream_id& stream) noexcept {
+  const auto shards = shards_.size() - 1;
+  return shards == 1 ? *shards_.front() : *shards_[(stream_hash(stream) >> 32U) % shards];
+}
+
+void committer::refuse(const stream_id& stream, std::unique_ptr<detail::envelope> command,
+                       error why) noexcept {
+  auto& to = staging_of(stream);
+  {
+    const std::lock_guard guard(to.producer());
+    to.seal({.command = std::move(command),
+             .how = settlement::kind::failed,
+             .version = {},
+             .stream = stream,
+             .failure = std::make_unique<error>(std::move(why)),
+             .answer = {}});
+  }
+  wake();
+}
+
+// Sleeping and waking: the committer sets sleeping_ and then looks at the sealed counts; a producer
+// raises a sealed count and then looks at sleeping_. All four are seq_cst, so at least one of them
+// sees what the other wrote: either the committer finds the command, or the producer wakes it.
+void committer::wake() noexcept {
+  if (sleeping_.load(std::memory_order_seq_cst) != 0
+      && sleeping_.exchange(0, std::memory_order_seq_cst) != 0)
+    sleeping_.notify_one();
+}
+
+void committer::sleep() noexcept {
+  sleeping_.store(1, std::memory_order_seq_cst);
+  if (anything_ready() || stopping_.load(std::memory_order_seq_cst)) {
+    sleeping_.store(0, std::memory_order_relaxed);
+    return;
+  }
+  sleeping_.wait(1, std::memory_order_seq_cst);
+}
+
+bool committer::anything_ready() const noexcept {
+  for (const auto& shard : shards_)
+    if (shard->ready())
+      return true;
+  return false;
+}
+
+bool committer::admit() noexcept {
+  const auto limit = static_cast<std::int64_t>(core_.options.max_in_flight);
+  if (in_flight_.fetch_add(1, std::memory_order_seq_cst) < limit)
+    return true;
+  dismiss();
+  return false;
+}
+
+// As with sleeping_: drain() says that it waits and then looks at the count, and this changes the
+// count and then looks whether somebody waits, all seq_cst.
+void committer::dismiss(std::int64_t commands) noexcept {
+  in_flight_.fetch_sub(commands, std::memory_order_seq_cst);
+  if (draining_.load(std::memory_order_seq_cst) != 0) {
+    draining_.store(0, std::memory_order_seq_cst);
+    draining_.notify_all();
+  }
+}
+
+void committer::drain() noexcept {
+  for (;;) {
+    draining_.store(1, std::memory_order_seq_cst);
+    if (in_flight_.load(std::memory_order_seq_cst) == 0)
+      return;
+    draining_.wait(1, std::memory_order_seq_cst);
+  }
+}
+
+void committer::stop() noexcept {
+  if (!thread_.joinable())
+    return;
+  stopping_.store(true, std::memory_order_seq_cst);
+  wake();
+  thread_.join();
+}
+
+void committer::run() noexcept {
+  for (;;) {
+    take();
+    if (!settlements_.empty())
+      commit();
+    else if (stopping_.load(std::memory_order_seq_cst))
+      return;
+    else
+      sleep();
+  }
+}
+
+void committer::take() {
+  std::size_t bytes = 0;
+  for (auto& shard : shards_)
+    if (bytes < limits::max_commit_size)
+      bytes += shard->take(limits::max_commit_size - bytes, records_, settlements_);
+}
+
+void committer::commit() {
+  log_position last = core_.log->tail();
+  if (!has_failed()) {
+    auto appended = core_.log->append(records_);
+    if (appended) {
+      ensure(appended->value() == last.value() + records_.size(), "the log gave other positions");
+      commits_.fetch_add(records_.empty() ? 0 : 1, std::memory_order_relaxed);
+      events_.fetch_add(records_.size(), std::memory_order_relaxed);
+    } else {
+      fail_with(appended.error());
+    }
+  }
+  const auto answered = static_cast<std::int64_t>(settlements_.size());
+  const auto handed_on_before = for_housekeeper_.repeats.size();
+  for (auto& one : settlements_)
+    answer(one, last);
+  const auto handed_on = static_cast<std::int64_t>(for_housekeeper_.repeats.size()
+                                                   - handed_on_before);
+  settlements_.clear();
+  const bool stored = !records_.empty() && !has_failed();
+  records_.clear();
+  for (auto& shard : shards_)
+    shard->release();
+  if (stored) {
+    const std::lock_guard guard(listeners_mutex_);
+    for (auto& listener : listeners_)
+      listener(last);
+  }
+  housekeeper_.give(for_housekeeper_);
+  dismiss(answered - handed_on); // last, so that whoever drains finds all of the above done
+}
+
+/// Answers one command; `last` is the position of the record before this command's.
+void committer::answer(settlement& one, log_position& last) {
+  if (has_failed()) {
+    one.command->settle(failure(errc::commit_failed, failed()->message()));
+    return;
+  }
+  switch (one.how) {
+    case settlement::kind::accepted:
+      last = log_position(last.value() + one.events);
+      one.command->settle(receipt{.version = one.version, .position = last, .events = one.events});
+      break;
+    case settlement::kind::failed:
+      one.command->settle(std::unexpected(std::move(*one.failure)));
+      break;
+    case settlement::kind::known: one.command->settle(one.answer); break;
+    case settlement::kind::repeat:
+      for_housekeeper_.repeats.push_back(std::move(one));
+      return;
+  }
+  if (one.closed_after != 0)
+    for_housekeeper_.closed.push_back({one.stream, one.closed_after});
+}
+
+void committer::fail_with(const error& why) {
+  const std::lock_guard guard(failure_mutex_);
+  failure_.emplace(errc::commit_failed, why.message());
+  has_failed_.store(true, std::memory_order_release);
+}
+
+std::optional<error> committer::failed() const {
+  const std::lock_guard guard(failure_mutex_);
+  return failure_;
+}
+
+committer::listener_handle committer::add_listener(tail_listener listener) {
+  const std::lock_guard guard(listeners_mutex_);
+  return listeners_.insert(listeners_.end(), std::move(listener));
+}
+
+void committer::remove_listener(listener_handle which) {
+  const std::lock_guard guard(listeners_mutex_);
+  listeners_.erase(which);
+}
+
+} // namespace acta::runtime

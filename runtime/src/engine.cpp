@@ -1,0 +1,234 @@
+#include <acta/runtime/engine.hpp>
+
+#include "caf/actor_host.hpp"
+#include "committer.hpp"
+#include "core.hpp"
+#include "housekeeper.hpp"
+#include "registry.hpp"
+
+#include <acta/base/ensure.hpp>
+#include <acta/storage/stream_index.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace acta::runtime {
+
+namespace {
+
+[[nodiscard]] unsigned default_workers() noexcept {
+  return std::max(2U, std::thread::hardware_concurrency()) - 1U;
+}
+
+[[nodiscard]] result<void> check(const engine_options& options) {
+  if (options.max_in_flight == 0)
+    return failure(errc::invalid_argument,
+                   "engine_options::max_in_flight is 0: no command could ever be taken");
+  if (options.clock == nullptr)
+    return failure(errc::invalid_argument, "engine_options::clock is null");
+  return {};
+}
+
+} // namespace
+
+class engine::implementation {
+public:
+  implementation(std::unique_ptr<storage::event_log> log, const engine_options& options) {
+    core_.options = options;
+    if (core_.options.workers == 0)
+      core_.options.workers = default_workers();
+    core_.log = std::move(log);
+  }
+
+  ~implementation() { stop(); }
+  implementation(const implementation&) = delete;
+  implementation& operator=(const implementation&) = delete;
+
+  [[nodiscard]] result<void> add(registration&& one) {
+    category_entry entry;
+    auto id = core_.log->register_category(one.type->category());
+    if (!id)
+      return failure(id);
+    entry.id = *id;
+    if (core_.find(*id) != nullptr)
+      return failure(errc::invalid_argument,
+                     fmt::format("two aggregates have the category '{}'; rename one",
+                                 one.type->category()));
+    for (const char* name : one.type->event_names()) {
+      auto event = core_.log->register_event_type(name);
+      if (!event)
+        return failure(event);
+      entry.event_ids.push_back(*event);
+    }
+    entry.tag = one.tag;
+    entry.type = std::move(one.type);
+    core_.categories.push_back(std::move(entry));
+    return {};
+  }
+
+  [[nodiscard]] result<void> start() {
+    core_.index = std::make_unique<storage::stream_index>(*core_.log);
+    if (auto indexed = core_.index->catch_up(storage::stream_index::check::checksum); !indexed)
+      return indexed;
+    host_.emplace(core_.options.workers);
+    registry_.emplace(core_, *host_);
+    housekeeper_.emplace(core_, *registry_);
+    core_.committer =
+      std::make_unique<runtime::committer>(core_, *housekeeper_, core_.options.workers);
+    accepting_.store(true, std::memory_order_seq_cst);
+    return {};
+  }
+
+  [[nodiscard]] result<void> send(const stream_id& stream,
+                                  std::unique_ptr<detail::envelope> command) {
+    const auto* category = core_.find(stream.category());
+    if (category == nullptr)
+      return failure(errc::invalid_argument,
+                     fmt::format("stream {}: no aggregate given to open() has this category",
+                                 stream.to_string()));
+    auto& committer = *core_.committer;
+    if (!committer.admit())
+      return failure(errc::overloaded,
+                     fmt::format("{} commands are in flight, as many as "
+                                 "engine_options::max_in_flight allows; wait for outcomes",
+                                 core_.options.max_in_flight));
+    // After admit(): stop() first refuses, then waits for all admitted, so none slips through.
+    if (!accepting_.load(std::memory_order_seq_cst) || committer.has_failed()) {
+      committer.dismiss();
+      if (auto why = committer.failed())
+        return std::unexpected(std::move(*why));
+      return failure(errc::engine_stopped, "the engine is stopped; open it again");
+    }
+    registry_->send(*category, stream, std::move(command));
+    return {};
+  }
+
+  void stop() noexcept {
+    const std::lock_guard guard(stop_mutex_);
+    if (!accepting_.exchange(false, std::memory_order_seq_cst))
+      return;
+    core_.committer->drain();
+    housekeeper_->stop();
+    core_.committer->stop();
+    registry_->clear();
+    host_.reset();
+  }
+
+  [[nodiscard]] core& shared() noexcept { return core_; }
+  [[nodiscard]] const core& shared() const noexcept { return core_; }
+  [[nodiscard]] actor_host& host() noexcept {
+    ensure(host_.has_value(), "engine::system() after stop()");
+    return *host_;
+  }
+  [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
+
+private:
+  // In the order of destruction's reverse: the committer (in core_) uses the housekeeper, which uses
+  // the registry, which uses the host.
+  std::optional<actor_host> host_;
+  std::optional<registry> registry_;
+  std::optional<housekeeper> housekeeper_;
+  core core_;
+  std::atomic<bool> accepting_{false};
+  std::mutex stop_mutex_;
+};
+
+namespace {
+
+template <class Committer>
+class subscription final : public engine::tail_subscription {
+public:
+  subscription(Committer& of, engine::tail_listener listener)
+      : of_(of), which_(of.add_listener(std::move(listener))) {}
+  ~subscription() override { of_.remove_listener(which_); }
+
+private:
+  Committer& of_;
+  typename Committer::listener_handle which_;
+};
+
+} // namespace
+
+engine::engine(std::unique_ptr<implementation> made) noexcept : implementation_(std::move(made)) {}
+
+engine::~engine() = default;
+
+result<std::unique_ptr<engine>> engine::open(std::unique_ptr<storage::event_log> log,
+                                             const engine_options& options,
+                                             std::vector<registration> types) {
+  if (log == nullptr)
+    return failure(errc::invalid_argument, "engine::open: the log is null");
+  if (auto checked = check(options); !checked)
+    return failure(checked);
+  auto made = std::make_unique<implementation>(std::move(log), options);
+  for (auto& one : types)
+    if (auto added = made->add(std::move(one)); !added)
+      return failure(added);
+  if (auto started = made->start(); !started)
+    return failure(started);
+  return std::unique_ptr<engine>(new engine(std::move(made)));
+}
+
+result<void> engine::send(const stream_id& stream, std::unique_ptr<detail::envelope> command) {
+  return implementation_->send(stream, std::move(command));
+}
+
+outcome engine::wait_for_outcome(const std::function<result<void>(outcome_handler)>& start) {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::optional<outcome> answer;
+  auto sent = start([&](outcome&& how) {
+    const std::lock_guard guard(mutex); // held over notify: `arrived` is on the caller's stack
+    answer.emplace(std::move(how));
+    arrived.notify_one();
+  });
+  if (!sent)
+    return failure(sent);
+  std::unique_lock lock(mutex);
+  arrived.wait(lock, [&] { return answer.has_value(); });
+  return std::move(*answer);
+}
+
+category_id engine::category_of(const void* tag) const {
+  for (const auto& one : implementation_->shared().categories)
+    if (one.tag == tag)
+      return one.id;
+  ensure(false, "an aggregate was used that was not given to engine::open<...>");
+  return {};
+}
+
+void engine::stop() noexcept {
+  implementation_->stop();
+}
+
+const storage::event_log& engine::log() const noexcept {
+  return *implementation_->shared().log;
+}
+
+engine_counters engine::counters() const noexcept {
+  const auto& committer = *implementation_->shared().committer;
+  return {.commits = committer.commits(),
+          .events = committer.events(),
+          .live_aggregates = implementation_->live_aggregates()};
+}
+
+std::optional<error> engine::failed() const {
+  return implementation_->shared().committer->failed();
+}
+
+std::unique_ptr<engine::tail_subscription> engine::on_tail(tail_listener listener) {
+  return std::make_unique<subscription<committer>>(*implementation_->shared().committer,
+                                                   std::move(listener));
+}
+
+caf::actor_system& engine::system() noexcept {
+  return implementation_->host().system();
+}
+
+} // namespace acta::runtime

@@ -1,0 +1,121 @@
+#include "housekeeper.hpp"
+
+#include "committer.hpp"
+#include "registry.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <utility>
+
+namespace acta::runtime {
+
+namespace {
+
+/// Closed aggregates worth a visit, and records the index may lag. Waking costs the committer
+/// microseconds; until then the actors only wait, as long as the engine is idle at most.
+constexpr std::size_t closed_per_visit = 256;
+constexpr std::uint64_t max_index_lag = 65'536;
+
+template <class T>
+void move_all(std::vector<T>& from, std::vector<T>& to) {
+  to.insert(to.end(), std::move_iterator(from.begin()), std::move_iterator(from.end()));
+  from.clear();
+}
+
+} // namespace
+
+housekeeper::housekeeper(core& shared, registry& actors)
+    : core_(shared), registry_(actors), thread_([this] { run(); }) {}
+
+housekeeper::~housekeeper() {
+  stop();
+}
+
+void housekeeper::stop() noexcept {
+  if (!thread_.joinable())
+    return;
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void housekeeper::give(work& from) {
+  const bool behind = core_.log->tail().value() - core_.index->watermark().value() > max_index_lag;
+  if (from.repeats.empty() && from.closed.size() < closed_per_visit && !behind)
+    return;
+  {
+    const std::lock_guard guard(mutex_);
+    move_all(from.repeats, todo_.repeats);
+    move_all(from.closed, todo_.closed);
+    index_wanted_ = true;
+  }
+  changed_.notify_one();
+}
+
+void housekeeper::run() noexcept {
+  work now;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return index_wanted_ || stopping_; });
+      if (!index_wanted_)
+        return;
+      index_wanted_ = false;
+      std::swap(now, todo_);
+    }
+    do_work(now);
+    now.repeats.clear();
+    now.closed.clear();
+  }
+}
+
+void housekeeper::do_work(work& todo) {
+  auto indexed = core_.index->catch_up();
+  if (indexed)
+    for (const auto& one : todo.closed)
+      registry_.drop_if_idle(one.stream, one.handled);
+  for (auto& one : todo.repeats) {
+    settlement end = [&] {
+      if (indexed)
+        return answer_repeat(std::move(one));
+      one.how = settlement::kind::failed;
+      one.failure = std::make_unique<error>(indexed.error());
+      return std::move(one);
+    }();
+    auto& to = core_.committer->staging_of_housekeeper();
+    const std::lock_guard guard(to.producer());
+    to.seal(std::move(end));
+  }
+  if (!todo.repeats.empty())
+    core_.committer->wake();
+}
+
+settlement housekeeper::answer_repeat(settlement&& repeat) const {
+  auto found = [&]() -> result<log_position> {
+    auto snapshot = core_.log->snapshot();
+    if (!snapshot)
+      return failure(snapshot);
+    auto positions = core_.index->positions(repeat.stream, **snapshot);
+    if (!positions)
+      return failure(positions);
+    if (positions->size() < repeat.version.value())
+      return failure(errc::corrupt, fmt::format("stream {}: version {} is not in the log",
+                                                repeat.stream.to_string(), repeat.version.value()));
+    return (*positions)[repeat.version.value() - 1];
+  }();
+  settlement end = std::move(repeat);
+  if (found) {
+    end.how = settlement::kind::known;
+    end.answer = {.version = end.version, .position = *found, .events = end.events, .repeat = true};
+  } else {
+    end.how = settlement::kind::failed;
+    end.failure = std::make_unique<error>(std::move(found.error()));
+  }
+  return end;
+}
+
+} // namespace acta::runtime

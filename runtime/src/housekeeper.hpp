@@ -1,0 +1,63 @@
+#pragma once
+
+#include "core.hpp"
+#include "settlement.hpp"
+
+#include <acta/base/ids.hpp>
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace acta::runtime {
+
+class registry;
+
+/// Keeps the stream index behind the log, drops the actors of closed aggregates, and looks up the
+/// first receipts of repeated commands: all that must not hold the committer up.
+///
+/// What loading relies on: the events of a stream without an actor are all indexed. At open the whole
+/// log is indexed; later an actor is dropped only by this thread, after it has indexed the log up to
+/// a tail that contains the aggregate's last event.
+///
+/// Concurrency: one thread; give() is called by the committer.
+class housekeeper {
+public:
+  struct closed_aggregate {
+    stream_id stream;
+    std::uint64_t handled; ///< settlement::closed_after
+  };
+  struct work {
+    std::vector<settlement> repeats;
+    std::vector<closed_aggregate> closed;
+  };
+
+  housekeeper(core& shared, registry& actors);
+  ~housekeeper();
+  housekeeper(const housekeeper&) = delete;
+  housekeeper& operator=(const housekeeper&) = delete;
+
+  /// Takes the work over if there is enough of it, or any that somebody waits for.
+  void give(work& from);
+
+  /// Ends the thread after what it was given.
+  void stop() noexcept;
+
+private:
+  void run() noexcept;
+  void do_work(work& todo);
+  [[nodiscard]] settlement answer_repeat(settlement&& repeat) const;
+
+  core& core_;
+  registry& registry_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  work todo_;
+  bool index_wanted_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+} // namespace acta::runtime

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "core.hpp"
+#include "mailbox.hpp"
+
+#include <tsl/robin_set.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace acta::runtime {
+
+class actor_host;
+
+/// Which aggregates have an actor now.
+///
+/// Concurrency: sharded by stream, a mutex a shard, held while a command is put into a mailbox. So
+/// an actor that is found is never dropped before the command is in, and drop_if_idle() sees every
+/// command that was sent.
+class registry {
+public:
+  registry(core& shared, actor_host& host) : core_(shared), host_(host) {}
+  ~registry() { clear(); }
+  registry(const registry&) = delete;
+  registry& operator=(const registry&) = delete;
+
+  /// Delivers a command to the stream's actor, which is started if there is none.
+  void send(const category_entry& category, const stream_id& stream,
+            std::unique_ptr<detail::envelope> command);
+
+  /// Drops the actor of a stream if it was sent no more than `handled` commands. The stream's events
+  /// must all be indexed: the next command loads them.
+  void drop_if_idle(const stream_id& stream, std::uint64_t handled);
+
+  /// Drops all actors.
+  void clear() noexcept;
+
+  [[nodiscard]] std::uint64_t size() const noexcept {
+    return size_.load(std::memory_order_relaxed);
+  }
+
+private:
+  struct hash_of {
+    std::size_t operator()(const mailbox* one) const noexcept { return stream_hash(one->stream()); }
+  };
+  struct same_stream {
+    using is_transparent = void;
+    bool operator()(const mailbox* left, const mailbox* right) const noexcept {
+      return left == right;
+    }
+    bool operator()(const mailbox* left, const stream_id& right) const noexcept {
+      return left->stream() == right;
+    }
+    bool operator()(const stream_id& left, const mailbox* right) const noexcept {
+      return left == right->stream();
+    }
+  };
+  using mailboxes = tsl::robin_set<mailbox*, hash_of, same_stream, std::allocator<mailbox*>, true>;
+  struct alignas(64) shard {
+    std::mutex mutex;
+    mailboxes of;
+  };
+
+  [[nodiscard]] shard& shard_of(std::uint64_t hash) noexcept { return shards_[hash >> 58U]; }
+
+  core& core_;
+  actor_host& host_;
+  std::array<shard, 64> shards_;
+  std::atomic<std::uint64_t> size_{0};
+};
+
+} // namespace acta::runtime

@@ -1,0 +1,172 @@
+#include "staging.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace acta::runtime {
+
+namespace {
+
+constexpr std::size_t block_size = std::size_t{256} << 10U;
+constexpr std::size_t max_free_blocks = 64;
+
+[[nodiscard]] constexpr std::size_t aligned(std::size_t size) noexcept {
+  return (size + 7U) & ~std::size_t{7};
+}
+
+} // namespace
+
+/// In front of each record, settlement, and pointer to the next block.
+struct staging::frame {
+  enum class kind : std::uint32_t { record, end_of_command, next_block };
+
+  kind what;
+  std::uint32_t size; ///< of the content, a multiple of 8
+
+  [[nodiscard]] std::byte* content() noexcept {
+    return reinterpret_cast<std::byte*>(this) + sizeof(frame);
+  }
+  template <class T>
+  [[nodiscard]] T* as() noexcept {
+    return std::launder(reinterpret_cast<T*>(content()));
+  }
+};
+
+struct staging::block {
+  explicit block(std::size_t bytes)
+      : size(bytes), data(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{16}))) {}
+  block(const block&) = delete;
+  block& operator=(const block&) = delete;
+  ~block() { ::operator delete(data, std::align_val_t{16}); }
+
+  std::size_t size;
+  std::byte* data;
+};
+
+namespace {
+
+constexpr std::size_t jump_size = sizeof(std::uint64_t) + sizeof(void*);
+
+} // namespace
+
+staging::staging() {
+  write_.in = fresh_block(0).release();
+  sealed_until_ = write_;
+  read_ = write_;
+}
+
+staging::~staging() {
+  ensure(!ready(), "staging destroyed with commands that nobody answered");
+  discard();
+  release();
+  delete read_.in; // the block in hand of both sides, as all is read
+}
+
+std::unique_ptr<staging::block> staging::fresh_block(std::size_t min_size) {
+  const std::lock_guard guard(free_mutex_);
+  if (min_size <= block_size && !free_.empty()) {
+    auto one = std::move(free_.back());
+    free_.pop_back();
+    return one;
+  }
+  return std::make_unique<block>(std::max(block_size, min_size));
+}
+
+void staging::recycle(std::unique_ptr<block> used) {
+  const std::lock_guard guard(free_mutex_);
+  if (used->size == block_size && free_.size() < max_free_blocks)
+    free_.push_back(std::move(used));
+}
+
+staging::frame* staging::begin_frame(std::size_t content_size) {
+  const auto needed = sizeof(frame) + content_size;
+  if (write_.offset + needed + jump_size > write_.in->size) {
+    auto next = fresh_block(needed + jump_size);
+    auto* jump = new (write_.in->data + write_.offset)
+      frame{frame::kind::next_block, sizeof(block*)};
+    new (jump->content()) block*(next.get());
+    write_ = {next.release(), 0};
+  }
+  auto* made = new (write_.in->data + write_.offset)
+    frame{frame::kind::record, static_cast<std::uint32_t>(content_size)};
+  write_.offset += needed;
+  return made;
+}
+
+std::byte* staging::reserve(std::size_t size) {
+  ensure(size % 8 == 0, "a record's size is a multiple of 8");
+  auto* to = begin_frame(size)->content();
+  reserved_.emplace_back(to, size);
+  return to;
+}
+
+void staging::discard() noexcept {
+  auto at = sealed_until_;
+  while (at.in != write_.in) { // rare: the command in hand reached into further blocks
+    auto* one = std::launder(reinterpret_cast<frame*>(at.in->data + at.offset));
+    if (one->what == frame::kind::next_block) {
+      auto* next = *one->as<block*>();
+      if (at.in != sealed_until_.in)
+        delete at.in;
+      at = {next, 0};
+    } else {
+      at.offset += sizeof(frame) + one->size;
+    }
+  }
+  if (at.in != sealed_until_.in)
+    delete at.in;
+  write_ = sealed_until_;
+  reserved_.clear();
+}
+
+void staging::seal(settlement&& end) {
+  static_assert(alignof(settlement) <= 8);
+  auto* last = begin_frame(aligned(sizeof(settlement)));
+  last->what = frame::kind::end_of_command;
+  new (last->content()) settlement(std::move(end));
+  reserved_.clear();
+  sealed_until_ = write_;
+  // seq_cst: the committer, about to sleep, and the caller, about to wake it, must not both miss
+  // what the other wrote. Only one producer at a time, so the load needs no order.
+  sealed_.store(sealed_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+}
+
+std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
+                          std::vector<settlement>& settlements) {
+  const auto sealed = sealed_.load(std::memory_order_acquire);
+  std::size_t bytes = 0;
+  while (taken_ != sealed && bytes < max_bytes) {
+    auto* one = std::launder(reinterpret_cast<frame*>(read_.in->data + read_.offset));
+    switch (one->what) {
+      case frame::kind::record:
+        records.emplace_back(one->content(), one->size);
+        bytes += one->size;
+        break;
+      case frame::kind::end_of_command: {
+        auto* end = one->as<settlement>();
+        settlements.push_back(std::move(*end));
+        end->~settlement();
+        ++taken_;
+        break;
+      }
+      case frame::kind::next_block:
+        finished_.push_back(read_.in);
+        read_ = {*one->as<block*>(), 0};
+        continue;
+    }
+    read_.offset += sizeof(frame) + one->size;
+  }
+  return bytes;
+}
+
+void staging::release() {
+  for (auto* one : finished_)
+    recycle(std::unique_ptr<block>(one));
+  finished_.clear();
+}
+
+} // namespace acta::runtime

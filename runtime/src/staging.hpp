@@ -1,0 +1,91 @@
+#pragma once
+
+#include "settlement.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace acta::runtime {
+
+/// The buffer between the aggregates of one shard and the committer: records are written into it in
+/// place, and the committer reads them from there, so an event is copied once on the way in and once
+/// on the way out.
+///
+/// Operation: a chain of blocks, filled with frames: records, and after the records of each command
+/// its settlement. seal() makes a whole command visible at once.
+///
+/// Concurrency: one producer at a time (lock producer() from the first reserve() to seal() or
+/// discard()) and one consumer, the committer. The only thing they share is the count of sealed
+/// commands: the producer raises it (seq_cst, thus release) after everything of the command is
+/// written, and the consumer reads (acquire) no more frames than that many commands have, so
+/// everything it reads happened before. Blocks the consumer is done with come back through a mutex.
+class staging {
+public:
+  staging();
+  ~staging();
+  staging(const staging&) = delete;
+  staging& operator=(const staging&) = delete;
+
+  // -- producer ---------------------------------------------------------------
+
+  [[nodiscard]] std::mutex& producer() noexcept { return producer_; }
+
+  /// Room for a record of `size` bytes (a multiple of 8), 8-byte aligned, as part of the command in
+  /// hand. It stays in place until the committer releases it.
+  [[nodiscard]] std::byte* reserve(std::size_t size);
+  /// The records reserved since the last seal() or discard().
+  [[nodiscard]] std::span<const std::span<std::byte>> reserved() const noexcept {
+    return reserved_;
+  }
+  /// Forgets them.
+  void discard() noexcept;
+  /// Ends the command in hand: its records and settlement become visible to the committer.
+  void seal(settlement&& end);
+
+  // -- consumer ---------------------------------------------------------------
+
+  /// True if a sealed command has not been taken.
+  [[nodiscard]] bool ready() const noexcept {
+    return sealed_.load(std::memory_order_seq_cst) != taken_;
+  }
+  /// Adds the records and settlements of sealed commands, in order, until there are no more or the
+  /// records added have reached `max_bytes`. Returns the bytes of the records added. The records
+  /// stay valid until release().
+  std::size_t take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
+                   std::vector<settlement>& settlements);
+  /// Gives the blocks of all that was taken back to the producer.
+  void release();
+
+private:
+  struct block;
+  struct frame;
+  struct place {
+    block* in = nullptr;
+    std::size_t offset = 0;
+  };
+
+  [[nodiscard]] frame* begin_frame(std::size_t content_size);
+  [[nodiscard]] std::unique_ptr<block> fresh_block(std::size_t min_size);
+  void recycle(std::unique_ptr<block> used);
+
+  std::mutex producer_;
+  place write_;
+  place sealed_until_; ///< Where write_ was at the last seal.
+  std::vector<std::span<std::byte>> reserved_;
+  std::atomic<std::uint64_t> sealed_{0};
+
+  alignas(64) place read_;
+  std::uint64_t taken_ = 0;
+  std::vector<block*> finished_; ///< Read to their end, not released.
+
+  std::mutex free_mutex_;
+  std::vector<std::unique_ptr<block>> free_;
+};
+
+} // namespace acta::runtime

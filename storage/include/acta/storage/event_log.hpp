@@ -1,0 +1,125 @@
+#pragma once
+
+#include <acta/base/clock.hpp>
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+#include <acta/base/limits.hpp>
+#include <acta/storage/record.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace acta::storage {
+
+/// What a receipt of a store means.
+enum class durability : std::uint8_t {
+  power,  ///< Synced to the device: survives a killed process and a power loss.
+  memory, ///< Held by this process only: everything is gone with it.
+};
+
+/// Reads records forward from a snapshot. Borrowed from the snapshot: must not outlive it. Not
+/// thread-safe.
+class log_cursor {
+public:
+  log_cursor(const log_cursor&) = delete;
+  log_cursor& operator=(const log_cursor&) = delete;
+  virtual ~log_cursor() = default;
+
+  /// The next records in order, at most limits::cursor_batch; empty at the snapshot's tail. The span
+  /// itself is valid until the next call, the records as long as the snapshot. errc::corrupt names
+  /// the position of a record that does not parse or is missing.
+  [[nodiscard]] virtual result<std::span<const record_view>> next() = 0;
+
+protected:
+  log_cursor() = default;
+};
+
+/// The log as it was at one moment. Zero-copy: records point into the store, and are valid until the
+/// snapshot is refreshed or destroyed, which is why they can only be had from an lvalue. May be
+/// handed from thread to thread; used by one at a time. An old snapshot keeps pages of the log from
+/// reuse: refresh it, or let it go.
+///
+///     auto snapshot = log->snapshot();
+///     if (!snapshot) return failure(snapshot);
+///     auto cursor = (*snapshot)->scan(log_position(1));
+class log_snapshot {
+public:
+  log_snapshot(const log_snapshot&) = delete;
+  log_snapshot& operator=(const log_snapshot&) = delete;
+  virtual ~log_snapshot() = default;
+
+  /// The newest position in this snapshot; 0 if the log is empty.
+  [[nodiscard]] virtual log_position tail() const noexcept = 0;
+
+  /// Moves to the newest state of the log. Everything read before is invalid. No cursor may be open.
+  [[nodiscard]] virtual result<void> refresh() = 0;
+
+  /// The record at a position. errc::not_found beyond the tail and at 0.
+  [[nodiscard]] virtual result<record_view> at(log_position position) const& = 0;
+  result<record_view> at(log_position) const&& = delete;
+
+  /// A cursor whose first record is the one at `from` (0 counts as 1).
+  [[nodiscard]] virtual result<std::unique_ptr<log_cursor>> scan(log_position from) const& = 0;
+  result<std::unique_ptr<log_cursor>> scan(log_position) const&& = delete;
+
+protected:
+  log_snapshot() = default;
+};
+
+/// The append-only log of a store: records at positions 1, 2, 3, ... and a dictionary of names.
+///
+/// Threads: append() and the two register functions belong to one thread at a time (the committer).
+/// tail() and snapshot() may be called from any thread; readers never wait for the writer, nor the
+/// writer for readers. Durability: as durability() says, reached when append() returns.
+class event_log {
+public:
+  event_log(const event_log&) = delete;
+  event_log& operator=(const event_log&) = delete;
+  virtual ~event_log() = default;
+
+  /// Appends finished records (see finish_record()) as one atomic step, at consecutive positions,
+  /// and returns the position of the last; the tail if there are none. On an error nothing was
+  /// appended (errc::no_space, map_full, io), and the log must be reopened before the next append.
+  [[nodiscard]] virtual result<log_position>
+  append(std::span<const std::span<const std::byte>> records) = 0;
+
+  /// The newest position that meets durability(). Published after the commit.
+  [[nodiscard]] virtual log_position tail() const noexcept = 0;
+
+  [[nodiscard]] virtual result<std::unique_ptr<log_snapshot>> snapshot() const = 0;
+
+  /// The id of a name in this store's dictionary, added if it is new. Stored before it returns.
+  [[nodiscard]] virtual result<category_id> register_category(std::string_view name) = 0;
+  [[nodiscard]] virtual result<event_type_id> register_event_type(std::string_view name) = 0;
+
+  /// A name from the dictionary; empty if there is none with this id.
+  [[nodiscard]] virtual std::string_view category_name(category_id id) const noexcept = 0;
+  [[nodiscard]] virtual std::string_view event_type_name(event_type_id id) const noexcept = 0;
+
+  [[nodiscard]] virtual storage::durability durability() const noexcept = 0;
+
+protected:
+  event_log() = default;
+};
+
+struct log_options {
+  /// Bytes of address space, in whole pages; the file grows only as it is written.
+  std::size_t map_size = limits::default_map_size;
+};
+
+/// Opens the store in `directory` for writing, making it if the directory is missing or empty.
+/// Durability `power`. The store is held exclusively until the log is destroyed: a second opener,
+/// in this process or another, gets errc::store_in_use with the holder's process id and name.
+/// Other errors: foreign_store, newer_format, corrupt, permission_denied, no_space, io.
+[[nodiscard]] result<std::unique_ptr<event_log>>
+open_log(const std::filesystem::path& directory, const log_options& options = {});
+
+/// A log in memory with the same behaviour. Durability `memory`.
+[[nodiscard]] std::unique_ptr<event_log> make_memory_log();
+
+} // namespace acta::storage

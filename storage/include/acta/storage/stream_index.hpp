@@ -1,0 +1,52 @@
+#pragma once
+
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace acta::storage {
+
+/// Where the events of each stream are in the log. Derived from the log alone and held in memory:
+/// 16 to 32 bytes a stream and 8 bytes an event.
+///
+/// Operation: events whose streams share a hash form one chain from newest to oldest; a reader
+/// follows the chain and keeps the records whose key is the stream's, so two streams are never
+/// taken for one another, whatever their hashes.
+///
+/// Threads: catch_up() belongs to one thread; the other functions may be called from any thread,
+/// also during catch_up().
+class stream_index {
+public:
+  /// An empty index over `log`, which must outlive it.
+  explicit stream_index(const event_log& log);
+  ~stream_index();
+  stream_index(const stream_index&) = delete;
+  stream_index& operator=(const stream_index&) = delete;
+
+  /// Indexes the log up to its tail, checking each record's checksum if asked to. On an error
+  /// (errc::corrupt names the position) the index stays at what it had reached.
+  enum class check { structure, checksum };
+  [[nodiscard]] result<void> catch_up(check how = check::structure);
+
+  /// The last position indexed.
+  [[nodiscard]] log_position watermark() const noexcept;
+
+  /// The positions of a stream's events up to the watermark, in order; empty if there are none.
+  /// `snapshot` must reach the watermark.
+  [[nodiscard]] result<std::vector<log_position>> positions(const stream_id& stream,
+                                                            const log_snapshot& snapshot) const;
+
+  /// True if the index has no event whose stream shares this stream's hash: it is new. Never true
+  /// for a stream that has indexed events. Cheap: no read of the log.
+  [[nodiscard]] bool surely_absent(const stream_id& stream) const noexcept;
+
+private:
+  class implementation;
+  std::unique_ptr<implementation> implementation_;
+};
+
+} // namespace acta::storage

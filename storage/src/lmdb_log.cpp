@@ -1,0 +1,359 @@
+#include "dictionary.hpp"
+#include "lmdb_environment.hpp"
+#include "lmdb_error.hpp"
+#include "store_directory.hpp"
+#include "writer_lock.hpp"
+
+#include <acta/base/ensure.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace acta::storage {
+
+namespace {
+
+[[nodiscard]] MDB_val key_of(const std::uint64_t& position) noexcept {
+  return {sizeof position, const_cast<std::uint64_t*>(&position)};
+}
+
+[[nodiscard]] std::uint64_t position_in(const MDB_val& key) noexcept {
+  std::uint64_t position = 0;
+  ensure(key.mv_size == sizeof position, "a log key is a position");
+  std::memcpy(&position, key.mv_data, sizeof position);
+  return position;
+}
+
+[[nodiscard]] std::span<const std::byte> bytes_of(const MDB_val& value) noexcept {
+  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
+}
+
+class lmdb_snapshot;
+
+/// The log on disk. The only writer of its environment.
+class lmdb_log final : public event_log {
+public:
+  lmdb_log(writer_lock held, lmdb_environment environment)
+      : held_(std::move(held)), environment_(std::move(environment)) {}
+
+  ~lmdb_log() override {
+    ensure(open_snapshots_.load(std::memory_order_acquire) == 0,
+           "a log was destroyed before a snapshot of it");
+    for (auto* idle : idle_readers_)
+      mdb_txn_abort(idle);
+  }
+  lmdb_log(const lmdb_log&) = delete;
+  lmdb_log& operator=(const lmdb_log&) = delete;
+
+  /// Reads the dictionary and the tail, or makes the store if it is new.
+  [[nodiscard]] result<void> start(std::int64_t now_ns);
+
+  [[nodiscard]] result<log_position>
+  append(std::span<const std::span<const std::byte>> records) override;
+
+  [[nodiscard]] log_position tail() const noexcept override {
+    return log_position(tail_.load(std::memory_order_acquire));
+  }
+
+  [[nodiscard]] result<std::unique_ptr<log_snapshot>> snapshot() const override;
+
+  [[nodiscard]] result<category_id> register_category(std::string_view name) override {
+    return add_name(categories_, category_prefix, name);
+  }
+  [[nodiscard]] result<event_type_id> register_event_type(std::string_view name) override {
+    return add_name(event_types_, event_type_prefix, name);
+  }
+  [[nodiscard]] std::string_view category_name(category_id id) const noexcept override {
+    return categories_.name(id);
+  }
+  [[nodiscard]] std::string_view event_type_name(event_type_id id) const noexcept override {
+    return event_types_.name(id);
+  }
+  [[nodiscard]] storage::durability durability() const noexcept override {
+    return durability::power;
+  }
+
+  [[nodiscard]] const lmdb_environment& environment() const noexcept { return environment_; }
+  /// A read transaction at the newest state, from those that snapshots gave back if there is one.
+  [[nodiscard]] result<MDB_txn*> begin_read() const;
+  void end_read(MDB_txn* reader) const noexcept;
+
+private:
+  template <class Id>
+  [[nodiscard]] result<Id> add_name(dictionary<Id>& names, std::string_view prefix,
+                                    std::string_view name);
+  [[nodiscard]] result<void> put_all(MDB_txn* in, std::uint64_t first,
+                                     std::span<const std::span<const std::byte>> records) const;
+  [[nodiscard]] std::unexpected<error> give_up(std::unexpected<error> why);
+
+  writer_lock held_;
+  lmdb_environment environment_;
+  dictionary<category_id> categories_;
+  dictionary<event_type_id> event_types_;
+  std::atomic<std::uint64_t> tail_{0};
+  std::optional<error> failed_; ///< Of the writer: the append that failed.
+
+  mutable std::mutex idle_mutex_;
+  mutable std::vector<MDB_txn*> idle_readers_; ///< Reset: they keep a reader slot, and no pages.
+  mutable std::atomic<int> open_snapshots_{0};
+};
+
+class lmdb_cursor final : public log_cursor {
+public:
+  lmdb_cursor(const lmdb_log& log, MDB_cursor* cursor, std::uint64_t next, std::uint64_t tail)
+      : log_(log), cursor_(cursor), next_(next), tail_(tail) {}
+  ~lmdb_cursor() override { mdb_cursor_close(cursor_); }
+  lmdb_cursor(const lmdb_cursor&) = delete;
+  lmdb_cursor& operator=(const lmdb_cursor&) = delete;
+
+  [[nodiscard]] result<std::span<const record_view>> next() override {
+    std::size_t count = 0;
+    for (; count < batch_.size() && next_ <= tail_; ++next_, ++count) {
+      auto record = read();
+      if (!record)
+        return failure(record);
+      batch_[count] = *record;
+    }
+    return std::span<const record_view>(batch_.data(), count);
+  }
+
+private:
+  [[nodiscard]] result<record_view> read() {
+    auto key = key_of(next_);
+    MDB_val value{};
+    const int code = mdb_cursor_get(cursor_, &key, &value, std::exchange(move_, MDB_NEXT));
+    if (code == MDB_NOTFOUND || (code == MDB_SUCCESS && position_in(key) != next_))
+      return failure(errc::corrupt, fmt::format("position {}: the record is missing in '{}'; "
+                                                "restore a backup",
+                                                next_, log_.environment().path().string()));
+    if (code != MDB_SUCCESS)
+      return lmdb_failure(code, log_.environment().path(), fmt::format("reading {}", next_));
+    return record_view::parse(log_position(next_), bytes_of(value));
+  }
+
+  const lmdb_log& log_;
+  MDB_cursor* cursor_;
+  std::uint64_t next_;
+  std::uint64_t tail_;
+  MDB_cursor_op move_ = MDB_SET_KEY; ///< How to get to next_.
+  std::array<record_view, limits::cursor_batch> batch_;
+};
+
+class lmdb_snapshot final : public log_snapshot {
+public:
+  lmdb_snapshot(const lmdb_log& log, MDB_txn* reader) : log_(log), reader_(reader) {}
+  ~lmdb_snapshot() override { log_.end_read(reader_); }
+  lmdb_snapshot(const lmdb_snapshot&) = delete;
+  lmdb_snapshot& operator=(const lmdb_snapshot&) = delete;
+
+  [[nodiscard]] result<void> read_tail() {
+    auto tail = log_.environment().last_position(reader_);
+    if (!tail)
+      return failure(tail);
+    tail_ = *tail;
+    return {};
+  }
+
+  [[nodiscard]] log_position tail() const noexcept override { return tail_; }
+
+  [[nodiscard]] result<void> refresh() override {
+    if (log_.tail() == tail_)
+      return {};
+    mdb_txn_reset(reader_);
+    if (const int code = mdb_txn_renew(reader_); code != MDB_SUCCESS)
+      return lmdb_failure(code, log_.environment().path(), "a read transaction");
+    return read_tail();
+  }
+
+  [[nodiscard]] result<record_view> at(log_position position) const& override {
+    if (position.value() == 0 || position > tail_)
+      return failure(errc::not_found, fmt::format("position {}: '{}' has 1 to {}",
+                                                  position.value(),
+                                                  log_.environment().path().string(),
+                                                  tail_.value()));
+    const auto wanted = position.value();
+    auto key = key_of(wanted);
+    MDB_val value{};
+    if (const int code = mdb_get(reader_, log_.environment().events(), &key, &value);
+        code != MDB_SUCCESS)
+      return lmdb_failure(code == MDB_NOTFOUND ? MDB_CORRUPTED : code, log_.environment().path(),
+                          fmt::format("reading position {}", wanted));
+    return record_view::parse(position, bytes_of(value));
+  }
+
+  [[nodiscard]] result<std::unique_ptr<log_cursor>> scan(log_position from) const& override {
+    MDB_cursor* cursor = nullptr;
+    if (const int code = mdb_cursor_open(reader_, log_.environment().events(), &cursor);
+        code != MDB_SUCCESS)
+      return lmdb_failure(code, log_.environment().path(), "a cursor");
+    return std::make_unique<lmdb_cursor>(log_, cursor, std::max<std::uint64_t>(1, from.value()),
+                                         tail_.value());
+  }
+
+private:
+  const lmdb_log& log_;
+  MDB_txn* reader_;
+  log_position tail_;
+};
+
+result<MDB_txn*> lmdb_log::begin_read() const {
+  MDB_txn* reader = nullptr;
+  {
+    const std::lock_guard guard(idle_mutex_);
+    if (!idle_readers_.empty()) {
+      reader = idle_readers_.back();
+      idle_readers_.pop_back();
+    }
+  }
+  const int code = reader != nullptr ? mdb_txn_renew(reader)
+                                     : mdb_txn_begin(environment_.get(), nullptr, MDB_RDONLY,
+                                                     &reader);
+  if (code != MDB_SUCCESS) {
+    if (reader != nullptr)
+      mdb_txn_abort(reader);
+    return lmdb_failure(code, environment_.path(), "a read transaction");
+  }
+  open_snapshots_.fetch_add(1, std::memory_order_relaxed);
+  return reader;
+}
+
+void lmdb_log::end_read(MDB_txn* reader) const noexcept {
+  mdb_txn_reset(reader);
+  {
+    const std::lock_guard guard(idle_mutex_);
+    idle_readers_.push_back(reader);
+  }
+  open_snapshots_.fetch_sub(1, std::memory_order_release);
+}
+
+result<std::unique_ptr<log_snapshot>> lmdb_log::snapshot() const {
+  auto reader = begin_read();
+  if (!reader)
+    return failure(reader);
+  auto made = std::make_unique<lmdb_snapshot>(*this, *reader);
+  if (auto read = made->read_tail(); !read)
+    return failure(read);
+  return made;
+}
+
+std::unexpected<error> lmdb_log::give_up(std::unexpected<error> why) {
+  failed_ = why.error();
+  return why;
+}
+
+result<log_position> lmdb_log::append(std::span<const std::span<const std::byte>> records) {
+  if (failed_)
+    return std::unexpected(*failed_);
+  const auto before = tail_.load(std::memory_order_relaxed); // this thread is its only writer
+  if (records.empty())
+    return log_position(before);
+  auto writer = lmdb_write::begin(environment_);
+  if (!writer)
+    return give_up(failure(writer));
+  if (auto put = put_all(writer->get(), before + 1, records); !put)
+    return give_up(failure(put));
+  if (auto committed = writer->commit(); !committed)
+    return give_up(failure(committed));
+  const auto after = before + records.size();
+  tail_.store(after, std::memory_order_release);
+  return log_position(after);
+}
+
+result<void> lmdb_log::put_all(MDB_txn* in, std::uint64_t first,
+                               std::span<const std::span<const std::byte>> records) const {
+  MDB_cursor* cursor = nullptr;
+  if (const int code = mdb_cursor_open(in, environment_.events(), &cursor); code != MDB_SUCCESS)
+    return lmdb_failure(code, environment_.path(), "a cursor");
+  int code = MDB_SUCCESS;
+  auto position = first;
+  for (const auto& record : records) {
+    ensure(record.size() >= sizeof(record_header) && record.size() % 8 == 0,
+           "what is appended is a record");
+    auto key = key_of(position);
+    MDB_val place{record.size(), nullptr};
+    code = mdb_cursor_put(cursor, &key, &place, MDB_APPEND | MDB_RESERVE);
+    if (code != MDB_SUCCESS)
+      break;
+    ensure(reinterpret_cast<std::uintptr_t>(place.mv_data) % 8 == 0,
+           "LMDB keeps a value of 8-byte multiples behind an 8-byte key aligned");
+    std::memcpy(place.mv_data, record.data(), record.size());
+    ++position;
+  }
+  mdb_cursor_close(cursor);
+  if (code != MDB_SUCCESS)
+    return lmdb_failure(code, environment_.path(), fmt::format("appending position {}", position));
+  return {};
+}
+
+template <class Id>
+result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
+                              std::string_view name) {
+  if (const auto known = names.find(name); known != Id(0))
+    return known;
+  if (failed_)
+    return std::unexpected(*failed_);
+  auto added = names.find_or_add(name);
+  if (!added)
+    return added;
+  auto stored = environment_.put_meta(name_key(prefix, added->value()), name);
+  if (!stored) {
+    names.remove_newest();
+    return give_up(failure(stored));
+  }
+  return added;
+}
+
+result<void> lmdb_log::start(std::int64_t now_ns) {
+  if (auto checked = environment_.check_or_make_format(now_ns); !checked)
+    return checked;
+  auto reader = begin_read();
+  if (!reader)
+    return failure(reader);
+  auto names = environment_.read_names(*reader, categories_, event_types_);
+  auto last = environment_.last_position(*reader);
+  auto count = environment_.count_events(*reader);
+  end_read(*reader);
+  if (!names)
+    return names;
+  if (!last)
+    return failure(last);
+  if (!count)
+    return failure(count);
+  if (*count != last->value())
+    return failure(errc::corrupt,
+                   fmt::format("'{}' has {} records, but the last position is {}; restore a backup",
+                               environment_.path().string(), *count, last->value()));
+  tail_.store(last->value(), std::memory_order_release);
+  return {};
+}
+
+} // namespace
+
+result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directory,
+                                            const log_options& options) {
+  if (auto prepared = prepare_store_directory(directory); !prepared)
+    return failure(prepared);
+  auto held = writer_lock::acquire(directory);
+  if (!held)
+    return failure(held);
+  auto environment = lmdb_environment::open(directory / "log", options.map_size);
+  if (!environment)
+    return failure(environment);
+  auto log = std::make_unique<lmdb_log>(std::move(*held), std::move(*environment));
+  if (auto started = log->start(wall_clock().now_ns()); !started)
+    return failure(started);
+  if (auto synced = sync_store_directory(directory); !synced)
+    return failure(synced);
+  return log;
+}
+
+} // namespace acta::storage

@@ -1,0 +1,166 @@
+#include "dictionary.hpp"
+
+#include <acta/base/ensure.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace acta::storage {
+
+namespace {
+
+/// Records in memory.
+///
+/// Concurrency: one writer; any number of readers that never wait. Records lie in blocks that never
+/// move and are found through chunks of pointers that never move; a chunk's address is published
+/// through an atomic. The writer stores record, pointer and chunk before it raises tail_ (release);
+/// a reader looks only at positions up to a tail it has loaded (acquire), so it sees them whole.
+class memory_log final : public event_log {
+public:
+  memory_log() : chunks_(max_chunks) {}
+  ~memory_log() override {
+    for (auto& one : chunks_)
+      delete one.load(std::memory_order_relaxed);
+  }
+  memory_log(const memory_log&) = delete;
+  memory_log& operator=(const memory_log&) = delete;
+
+  result<log_position> append(std::span<const std::span<const std::byte>> records) override {
+    auto at = tail_.load(std::memory_order_relaxed);
+    if (at + records.size() > std::uint64_t{max_chunks} * chunk_size)
+      return failure(errc::map_full, "the log in memory is full; use a store on disk");
+    for (const auto& record : records)
+      put(++at, record);
+    tail_.store(at, std::memory_order_release);
+    return log_position(at);
+  }
+
+  [[nodiscard]] log_position tail() const noexcept override {
+    return log_position(tail_.load(std::memory_order_acquire));
+  }
+
+  [[nodiscard]] result<std::unique_ptr<log_snapshot>> snapshot() const override;
+
+  [[nodiscard]] result<category_id> register_category(std::string_view name) override {
+    return categories_.find_or_add(name);
+  }
+  [[nodiscard]] result<event_type_id> register_event_type(std::string_view name) override {
+    return event_types_.find_or_add(name);
+  }
+  [[nodiscard]] std::string_view category_name(category_id id) const noexcept override {
+    return categories_.name(id);
+  }
+  [[nodiscard]] std::string_view event_type_name(event_type_id id) const noexcept override {
+    return event_types_.name(id);
+  }
+  [[nodiscard]] storage::durability durability() const noexcept override {
+    return durability::memory;
+  }
+
+  /// A record at or before a tail that was loaded.
+  [[nodiscard]] std::span<const std::byte> bytes(std::uint64_t position) const noexcept {
+    const auto index = position - 1;
+    const auto* in = chunks_[index / chunk_size].load(std::memory_order_relaxed);
+    return (*in)[index % chunk_size];
+  }
+
+private:
+  static constexpr std::size_t chunk_size = std::size_t{1} << 14U;
+  static constexpr std::size_t max_chunks = std::size_t{1} << 16U; // a thousand million records
+  static constexpr std::size_t block_size = std::size_t{1} << 20U;
+  using chunk = std::array<std::span<const std::byte>, chunk_size>;
+
+  void put(std::uint64_t position, std::span<const std::byte> record) {
+    ensure(record.size() % 8 == 0, "a record's size is a multiple of 8");
+    if (record.size() > left_) {
+      left_ = std::max(block_size, record.size());
+      blocks_.push_back(std::make_unique<std::uint64_t[]>(left_ / sizeof(std::uint64_t)));
+      free_ = reinterpret_cast<std::byte*>(blocks_.back().get());
+    }
+    std::memcpy(free_, record.data(), record.size());
+    const auto index = position - 1;
+    auto& in = chunks_[index / chunk_size];
+    if (index % chunk_size == 0)
+      in.store(new chunk, std::memory_order_relaxed);
+    (*in.load(std::memory_order_relaxed))[index % chunk_size] = {free_, record.size()};
+    free_ += record.size();
+    left_ -= record.size();
+  }
+
+  std::vector<std::atomic<chunk*>> chunks_;
+  std::vector<std::unique_ptr<std::uint64_t[]>> blocks_;
+  std::byte* free_ = nullptr;
+  std::size_t left_ = 0;
+  std::atomic<std::uint64_t> tail_{0};
+  dictionary<category_id> categories_;
+  dictionary<event_type_id> event_types_;
+};
+
+class memory_cursor final : public log_cursor {
+public:
+  memory_cursor(const memory_log& log, std::uint64_t next, std::uint64_t tail)
+      : log_(log), next_(next), tail_(tail) {}
+
+  [[nodiscard]] result<std::span<const record_view>> next() override {
+    std::size_t count = 0;
+    for (; count < batch_.size() && next_ <= tail_; ++next_, ++count) {
+      auto record = record_view::parse(log_position(next_), log_.bytes(next_));
+      if (!record)
+        return failure(record);
+      batch_[count] = *record;
+    }
+    return std::span<const record_view>(batch_.data(), count);
+  }
+
+private:
+  const memory_log& log_;
+  std::uint64_t next_;
+  std::uint64_t tail_;
+  std::array<record_view, limits::cursor_batch> batch_;
+};
+
+class memory_snapshot final : public log_snapshot {
+public:
+  explicit memory_snapshot(const memory_log& log) : log_(log), tail_(log.tail()) {}
+
+  [[nodiscard]] log_position tail() const noexcept override { return tail_; }
+
+  [[nodiscard]] result<void> refresh() override {
+    tail_ = log_.tail();
+    return {};
+  }
+
+  [[nodiscard]] result<record_view> at(log_position position) const& override {
+    if (position.value() == 0 || position > tail_)
+      return failure(errc::not_found, "position " + std::to_string(position.value())
+                                        + ": the log reaches from 1 to "
+                                        + std::to_string(tail_.value()));
+    return record_view::parse(position, log_.bytes(position.value()));
+  }
+
+  [[nodiscard]] result<std::unique_ptr<log_cursor>> scan(log_position from) const& override {
+    return std::make_unique<memory_cursor>(log_, std::max<std::uint64_t>(1, from.value()),
+                                           tail_.value());
+  }
+
+private:
+  const memory_log& log_;
+  log_position tail_;
+};
+
+result<std::unique_ptr<log_snapshot>> memory_log::snapshot() const {
+  return std::make_unique<memory_snapshot>(*this);
+}
+
+} // namespace
+
+std::unique_ptr<event_log> make_memory_log() {
+  return std::make_unique<memory_log>();
+}
+
+} // namespace acta::storage

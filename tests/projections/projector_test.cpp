@@ -1,0 +1,138 @@
+#include "../support/log_doubles.hpp"
+
+#include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/projector.hpp>
+#include <acta/runtime/engine.hpp>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace acta::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace domain::trading;
+using projections::projector;
+using runtime::engine;
+
+/// Checks that each position comes once and in order, and can fail or wait at one.
+class counting final : public projections::projection {
+public:
+  std::string_view name() const noexcept override { return "counting"; }
+  void attach(const storage::event_log&) override {}
+  result<void> apply(std::span<const storage::record_view> records) override {
+    for (const auto& record : records) {
+      EXPECT_EQ(record.position(), last.next());
+      if (record.position() == fails_at)
+        return failure(errc::io, "counting: told to fail");
+      if (record.position() == waits_at)
+        go_on.wait();
+      last = record.position();
+    }
+    return {};
+  }
+
+  log_position last;
+  std::optional<log_position> fails_at;
+  std::optional<log_position> waits_at;
+  std::latch go_on{1};
+};
+
+class projector_test : public testing::Test {
+protected:
+  void SetUp() override { reopen(); }
+  void reopen() {
+    engine_.reset();
+    auto opened = engine::open<limit_order>(std::make_unique<shared_log>(log_));
+    ASSERT_TRUE(opened.has_value());
+    engine_ = std::move(*opened);
+  }
+  log_position submit_orders(std::uint64_t first, std::uint64_t last) {
+    for (auto id = first; id < last; ++id)
+      EXPECT_TRUE(engine_->tell<limit_order>(id, order_, [](runtime::outcome&&) {}).has_value());
+    return engine_->ask<limit_order>(last, order_)->position;
+  }
+
+  submit order_{.instrument = 1, .side = side::buy, .price = 5, .quantity = 1};
+  std::shared_ptr<storage::event_log> log_ = storage::make_memory_log();
+  std::unique_ptr<engine> engine_;
+};
+
+TEST_F(projector_test, shows_a_command_once_its_receipts_position_is_reached) {
+  counting view;
+  auto running = projector::start(*engine_, view);
+  ASSERT_TRUE(running.has_value());
+  for (std::uint64_t id = 1; id <= 100; ++id) {
+    const auto receipt = engine_->ask<limit_order>(id, order_);
+    ASSERT_TRUE(receipt.has_value());
+    ASSERT_TRUE((*running)->wait_for(receipt->position, 10s).has_value());
+    EXPECT_GE((*running)->position(), receipt->position);
+  }
+}
+
+TEST_F(projector_test, catches_up_with_a_log_that_was_there_before_and_follows_on) {
+  const auto before = submit_orders(1, 20'000);
+  reopen();
+  counting view;
+  auto running = projector::start(*engine_, view);
+  ASSERT_TRUE(running.has_value());
+  ASSERT_TRUE((*running)->wait_for(before, 10s).has_value());
+  const auto after = submit_orders(20'001, 30'000);
+  ASSERT_TRUE((*running)->wait_for(after, 10s).has_value());
+  running->reset();
+  EXPECT_EQ(view.last, log_position(30'000));
+}
+
+TEST_F(projector_test, says_how_far_behind_it_is_when_the_time_is_over) {
+  counting view;
+  view.waits_at = log_position(2);
+  auto running = projector::start(*engine_, view);
+  const auto wanted = submit_orders(1, 3);
+  const auto late = (*running)->wait_for(wanted, 20ms);
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().code(), errc::timed_out);
+  EXPECT_NE(late.error().message().find("position 3"), std::string::npos);
+  view.go_on.count_down();
+  EXPECT_TRUE((*running)->wait_for(wanted, 10s).has_value());
+}
+
+TEST_F(projector_test, does_not_hold_the_write_side_back_when_it_is_slow) {
+  counting view;
+  view.waits_at = log_position(1);
+  auto running = projector::start(*engine_, view);
+  EXPECT_EQ(submit_orders(1, 5'000), log_position(5'000));
+  EXPECT_EQ((*running)->position(), log_position(0));
+  view.go_on.count_down();
+  EXPECT_TRUE((*running)->wait_for(log_position(5'000), 10s).has_value());
+}
+
+TEST_F(projector_test, stops_at_the_first_error_and_tells_who_waits) {
+  counting view;
+  view.fails_at = log_position(3);
+  auto running = projector::start(*engine_, view);
+  const auto wanted = submit_orders(1, 10);
+  const auto failed = (*running)->wait_for(wanted, 10s);
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_EQ(failed.error().code(), errc::io);
+  ASSERT_FALSE((*running)->status().has_value());
+  EXPECT_EQ((*running)->status().error().message(), "counting: told to fail");
+  EXPECT_TRUE(engine_->ask<limit_order>(99, order_).has_value()) << "the write side never notices";
+}
+
+TEST_F(projector_test, replays_a_log_without_an_engine) {
+  submit_orders(1, 1'000);
+  counting view;
+  const auto reached = projections::replay(*log_, view);
+  ASSERT_TRUE(reached.has_value());
+  EXPECT_EQ(*reached, log_position(1'000));
+  EXPECT_EQ(view.last, log_position(1'000));
+}
+
+} // namespace
+} // namespace acta::tests
