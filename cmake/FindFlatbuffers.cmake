@@ -2,9 +2,15 @@
 # (Debian: libflatbuffers-dev, flatbuffers-compiler).
 find_path(FLATBUFFERS_INCLUDE_DIR flatbuffers/flatbuffers.h)
 find_program(FLATBUFFERS_FLATC flatc)
+if(FLATBUFFERS_INCLUDE_DIR)
+  file(STRINGS "${FLATBUFFERS_INCLUDE_DIR}/flatbuffers/base.h" lines
+    REGEX "#define FLATBUFFERS_VERSION_(MAJOR|MINOR|REVISION) ")
+  string(REGEX MATCHALL "[0-9]+" numbers "${lines}")
+  list(JOIN numbers "." Flatbuffers_VERSION)
+endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Flatbuffers
-  REQUIRED_VARS FLATBUFFERS_INCLUDE_DIR FLATBUFFERS_FLATC)
+  REQUIRED_VARS FLATBUFFERS_INCLUDE_DIR FLATBUFFERS_FLATC VERSION_VAR Flatbuffers_VERSION)
 mark_as_advanced(FLATBUFFERS_INCLUDE_DIR FLATBUFFERS_FLATC)
 if(Flatbuffers_FOUND AND NOT TARGET flatbuffers::headers)
   add_library(flatbuffers::headers INTERFACE IMPORTED)

@@ -48,3 +48,12 @@ function(acta_generate_flatbuffers target schema folder)
   target_sources(${target} PRIVATE ${header})
   target_include_directories(${target} SYSTEM PUBLIC $<BUILD_INTERFACE:${root}>)
 endfunction()
+
+# acta::malloc: the allocator of Acta's own programs. Libraries leave that to whoever links them, and
+# sanitizers bring their own.
+add_library(acta_malloc INTERFACE)
+add_library(acta::malloc ALIAS acta_malloc)
+if(PROJECT_IS_TOP_LEVEL AND NOT ACTA_SANITIZE)
+  find_package(tcmalloc REQUIRED)
+  target_link_libraries(acta_malloc INTERFACE tcmalloc::minimal)
+endif()

@@ -6,12 +6,10 @@ namespace acta::projections {
 
 namespace {
 
-void add_to(trade_totals& sum, const trade_totals& more) noexcept {
+void add_to(trade_sum& sum, const trade_sum& more) noexcept {
   sum.count += more.count;
   sum.volume += more.volume;
   sum.notional += more.notional;
-  sum.displayed_count += more.displayed_count;
-  sum.displayed_volume += more.displayed_volume;
 }
 
 } // namespace
@@ -19,8 +17,10 @@ void add_to(trade_totals& sum, const trade_totals& more) noexcept {
 trade_totals trade_tape::totals() const {
   const std::lock_guard guard(mutex());
   trade_totals sum;
-  for (const auto& [instrument, totals] : totals_)
-    add_to(sum, totals);
+  for (const auto& [instrument, totals] : totals_) {
+    add_to(sum.all, totals.all);
+    add_to(sum.displayed, totals.displayed);
+  }
   return sum;
 }
 
@@ -54,12 +54,11 @@ void trade_tape::on(const domain::trading::trade_printed& event,
 }
 
 void trade_tape::add(const trade& one) {
-  add_to(totals_[one.instrument],
-         {.count = 1,
-          .volume = one.quantity,
-          .notional = notional_type{one.price} * one.quantity,
-          .displayed_count = one.displayed ? 1U : 0U,
-          .displayed_volume = one.displayed ? one.quantity : 0});
+  const trade_sum this_one{1, one.quantity, notional_type{one.price} * one.quantity};
+  auto& totals = totals_[one.instrument];
+  add_to(totals.all, this_one);
+  if (one.displayed)
+    add_to(totals.displayed, this_one);
   newest_.push_back(one);
   if (newest_.size() > kept_)
     newest_.pop_front();

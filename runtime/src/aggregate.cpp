@@ -118,8 +118,8 @@ settlement aggregate::process(std::unique_ptr<detail::envelope> command, staging
                       .failure = nullptr,
                       .answer = {}};
   }();
-  if (category_.type->closed(state_))
-    end.closed_after = handled_;
+  if (version_ == 0 || category_.type->closed(state_)) // also where nothing ever was
+    end.finished_after = handled_;
   return end;
 }
 

@@ -168,8 +168,8 @@ void committer::answer(settlement& one, log_position& last) {
       for_housekeeper_.repeats.push_back(std::move(one));
       return;
   }
-  if (one.closed_after != 0)
-    for_housekeeper_.closed.push_back({one.stream, one.closed_after});
+  if (one.finished_after != 0)
+    for_housekeeper_.finished.push_back({one.stream, one.finished_after});
 }
 
 void committer::fail_with(const error& why) {

@@ -12,9 +12,9 @@ namespace acta::runtime {
 
 namespace {
 
-/// Closed aggregates worth a visit, and records the index may lag. Waking costs the committer
+/// Finished aggregates worth a visit, and records the index may lag. Waking costs the committer
 /// microseconds; until then the actors only wait, as long as the engine is idle at most.
-constexpr std::size_t closed_per_visit = 256;
+constexpr std::size_t finished_per_visit = 256;
 constexpr std::uint64_t max_index_lag = 65'536;
 
 template <class T>
@@ -45,12 +45,12 @@ void housekeeper::stop() noexcept {
 
 void housekeeper::give(work& from) {
   const bool behind = core_.log->tail().value() - core_.index->watermark().value() > max_index_lag;
-  if (from.repeats.empty() && from.closed.size() < closed_per_visit && !behind)
+  if (from.repeats.empty() && from.finished.size() < finished_per_visit && !behind)
     return;
   {
     const std::lock_guard guard(mutex_);
     move_all(from.repeats, todo_.repeats);
-    move_all(from.closed, todo_.closed);
+    move_all(from.finished, todo_.finished);
     index_wanted_ = true;
   }
   changed_.notify_one();
@@ -69,14 +69,14 @@ void housekeeper::run() noexcept {
     }
     do_work(now);
     now.repeats.clear();
-    now.closed.clear();
+    now.finished.clear();
   }
 }
 
 void housekeeper::do_work(work& todo) {
   auto indexed = core_.index->catch_up();
   if (indexed)
-    for (const auto& one : todo.closed)
+    for (const auto& one : todo.finished)
       registry_.drop_if_idle(one.stream, one.handled);
   for (auto& one : todo.repeats) {
     settlement end = [&] {

@@ -15,7 +15,7 @@ namespace acta::runtime {
 
 class registry;
 
-/// Keeps the stream index behind the log, drops the actors of closed aggregates, and looks up the
+/// Keeps the stream index behind the log, drops the actors of finished aggregates, and looks up the
 /// first receipts of repeated commands: all that must not hold the committer up.
 ///
 /// What loading relies on: the events of a stream without an actor are all indexed. At open the whole
@@ -25,13 +25,13 @@ class registry;
 /// Concurrency: one thread; give() is called by the committer.
 class housekeeper {
 public:
-  struct closed_aggregate {
+  struct finished_aggregate {
     stream_id stream;
-    std::uint64_t handled; ///< settlement::closed_after
+    std::uint64_t handled; ///< settlement::finished_after
   };
   struct work {
     std::vector<settlement> repeats;
-    std::vector<closed_aggregate> closed;
+    std::vector<finished_aggregate> finished;
   };
 
   housekeeper(core& shared, registry& actors);

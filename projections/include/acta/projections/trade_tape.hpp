@@ -23,13 +23,17 @@ struct trade {
 /// Wide enough for any sum of price times quantity.
 __extension__ using notional_type = __int128;
 
-/// Sums over trades. Notional is price times quantity in 1e-9 of the currency.
-struct trade_totals {
+/// A sum over trades. Notional is price times quantity in 1e-9 of the currency.
+struct trade_sum {
   std::uint64_t count = 0;
   std::int64_t volume = 0;
   notional_type notional = 0;
-  std::uint64_t displayed_count = 0;
-  std::int64_t displayed_volume = 0;
+};
+
+/// Sums over all trades, and over the executions of displayed orders among them.
+struct trade_totals {
+  trade_sum all;
+  trade_sum displayed;
 };
 
 /// The trade tape: totals by instrument, and the newest trades. Queries may come from any thread.

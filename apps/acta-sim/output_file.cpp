@@ -1,0 +1,54 @@
+#include "output_file.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace acta::sim {
+
+namespace {
+
+[[nodiscard]] std::unexpected<error> cannot_write(const std::filesystem::path& path, int code) {
+  return failure(code == ENOSPC ? errc::no_space : errc::io,
+                 fmt::format("'{}' cannot be written: {}", path.string(),
+                             std::generic_category().message(code)));
+}
+
+} // namespace
+
+result<output_file> output_file::create(const std::filesystem::path& path) {
+  auto beside = path;
+  beside += ".unfinished";
+  auto* file = std::fopen(beside.c_str(), "wb");
+  if (file == nullptr)
+    return cannot_write(path, errno);
+  return output_file(path, beside, file);
+}
+
+output_file::~output_file() {
+  if (file_ == nullptr)
+    return;
+  std::error_code ignored;
+  std::filesystem::remove(beside_, ignored);
+}
+
+void output_file::write(std::string_view text) noexcept {
+  (void)std::fwrite(text.data(), 1, text.size(), file_.get()); // the stream remembers an error
+}
+
+result<void> output_file::finish() {
+  errno = 0;
+  const bool written = std::fflush(file_.get()) == 0 && std::ferror(file_.get()) == 0;
+  const int code = errno;
+  if (!written)
+    return cannot_write(path_, code != 0 ? code : EIO);
+  file_.reset();
+  std::error_code failed;
+  std::filesystem::rename(beside_, path_, failed);
+  if (failed)
+    return cannot_write(path_, failed.value());
+  return {};
+}
+
+} // namespace acta::sim

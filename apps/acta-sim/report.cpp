@@ -1,0 +1,157 @@
+#include "report.hpp"
+
+#include "decimal.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <iterator>
+#include <string_view>
+
+namespace acta::sim {
+
+namespace {
+
+/// In the currency itself. A double has 15 digits, which the totals of a day do not use up.
+[[nodiscard]] double currency(acta::projections::notional_type notional) {
+  return static_cast<double>(notional) / static_cast<double>(price_unit);
+}
+
+/// 1234567 -> "1,234,567".
+[[nodiscard]] std::string grouped(std::uint64_t number) {
+  auto text = std::to_string(number);
+  for (auto at = text.size(); at > 3;)
+    text.insert(at -= 3, 1, ',');
+  return text;
+}
+
+[[nodiscard]] std::string grouped(double number) {
+  return grouped(static_cast<std::uint64_t>(number + 0.5));
+}
+
+class table {
+public:
+  void row(std::string_view name, std::string_view value, std::string_view note = {}) {
+    fmt::format_to(std::back_inserter(text_), "  {:<22}{:>16}", name, value);
+    if (!note.empty())
+      fmt::format_to(std::back_inserter(text_), "  {}", note);
+    text_ += '\n';
+  }
+  void title(std::string_view text) {
+    text_ += text;
+    text_ += '\n';
+  }
+  [[nodiscard]] std::string take() { return std::move(text_); }
+
+private:
+  std::string text_;
+};
+
+[[nodiscard]] nlohmann::ordered_json to_json(const acta::projections::trade_sum& sum) {
+  return {{"count", sum.count}, {"volume", sum.volume}, {"notional", currency(sum.notional)}};
+}
+
+[[nodiscard]] nlohmann::ordered_json versions() {
+  return {{"acta", ACTA_VERSION},
+          {"compiler", ACTA_COMPILER},
+          {"caf", ACTA_CAF_VERSION},
+          {"lmdb", ACTA_LMDB_VERSION},
+          {"flatbuffers", ACTA_FLATBUFFERS_VERSION}};
+}
+
+void put_commands(table& out, const report& of) {
+  out.row("commands", grouped(of.commands), fmt::format("{}/s", grouped(of.commands_per_s())));
+  out.row("  accepted", grouped(of.accepted));
+  out.row("  rejected", grouped(of.rejected));
+  for (const auto& [name, count] : of.rejections)
+    out.row("    " + name, grouped(count));
+  if (of.resumed != 0)
+    out.row("  left out", grouped(of.resumed), "decided by this store before");
+  out.row("events", grouped(of.events), fmt::format("{}/s", grouped(of.events_per_s())));
+  out.row("  per commit",
+          of.commits == 0 ? "-"
+                          : fmt::format("{:.1f}", static_cast<double>(of.events)
+                                                    / static_cast<double>(of.commits)),
+          fmt::format("{} commits", grouped(of.commits)));
+  out.row("aggregates begun", grouped(of.aggregates));
+  out.row("elapsed", fmt::format("{:.3f} s", of.elapsed_s),
+          fmt::format("and {:.3f} s until the projections were there", of.catch_up_s));
+}
+
+} // namespace
+
+std::string to_table(const report& of) {
+  table out;
+  out.title(fmt::format("{} · durability {}{}", of.feed, of.durability,
+                        of.interrupted ? " · interrupted" : ""));
+  put_commands(out, of);
+  out.title("command to receipt");
+  const auto& times = of.latency_us;
+  out.row("p50, p90", fmt::format("{:.0f} µs", times.p50), fmt::format("{:.0f} µs", times.p90));
+  out.row("p99, p99.9", fmt::format("{:.0f} µs", times.p99), fmt::format("{:.0f} µs", times.p99_9));
+  out.row("max", fmt::format("{:.0f} µs", times.max));
+  out.title("read models");
+  for (const auto& one : of.projections)
+    out.row(one.name, grouped(one.position), fmt::format("{} behind", grouped(one.lag_events)));
+  out.row("resting orders", grouped(of.resting_orders),
+          fmt::format("{} bid levels, {} ask levels", of.bid_levels, of.ask_levels));
+  const auto& trades = of.trades.all;
+  out.row("trades", grouped(trades.count),
+          fmt::format("volume {}, notional {:.2f}", trades.volume, currency(trades.notional)));
+  const auto& fills = of.trades.displayed;
+  out.row("  of displayed orders", grouped(fills.count),
+          fmt::format("volume {}, notional {:.2f}", fills.volume, currency(fills.notional)));
+  out.title("machine");
+  out.title(fmt::format("  {}, {} cores, {}", of.machine.cpu, of.machine.cores,
+                        of.machine.filesystem));
+  return out.take();
+}
+
+std::string to_json(const report& of) {
+  const auto& times = of.latency_us;
+  nlohmann::ordered_json projections = nlohmann::ordered_json::array();
+  for (const auto& one : of.projections)
+    projections.push_back(
+      {{"name", one.name}, {"position", one.position}, {"lag_events", one.lag_events}});
+  nlohmann::ordered_json all{
+    {"feed", of.feed},
+    {"durability", of.durability},
+    {"store", of.store},
+    {"interrupted", of.interrupted},
+    {"commands", of.commands},
+    {"accepted", of.accepted},
+    {"rejected", of.rejected},
+    {"rejections", of.rejections},
+    {"resumed", of.resumed},
+    {"taken_by_initial_book", of.taken_by_initial_book},
+    {"events", of.events},
+    {"commits", of.commits},
+    {"log_events", of.log_events},
+    {"aggregates", of.aggregates},
+    {"elapsed_s", of.elapsed_s},
+    {"catch_up_s", of.catch_up_s},
+    {"commands_per_s", of.commands_per_s()},
+    {"events_per_s", of.events_per_s()},
+    {"latency_us",
+     {{"p50", times.p50},
+      {"p90", times.p90},
+      {"p99", times.p99},
+      {"p99_9", times.p99_9},
+      {"max", times.max}}},
+    {"projections", std::move(projections)},
+    {"book",
+     {{"resting_orders", of.resting_orders},
+      {"bid_levels", of.bid_levels},
+      {"ask_levels", of.ask_levels}}},
+    {"trades", to_json(of.trades.all)},
+    {"fills", to_json(of.trades.displayed)},
+    {"machine",
+     {{"cpu", of.machine.cpu},
+      {"cores", of.machine.cores},
+      {"filesystem", of.machine.filesystem},
+      {"versions", versions()}}},
+  };
+  return all.dump(2) + "\n";
+}
+
+} // namespace acta::sim
