@@ -57,3 +57,10 @@ if(PROJECT_IS_TOP_LEVEL AND NOT ACTA_SANITIZE)
   find_package(tcmalloc REQUIRED)
   target_link_libraries(acta_malloc INTERFACE tcmalloc::minimal)
 endif()
+
+# ccache, where there is one, makes a second build of the same sources quick.
+find_program(ACTA_CCACHE ccache)
+mark_as_advanced(ACTA_CCACHE)
+if(PROJECT_IS_TOP_LEVEL AND ACTA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${ACTA_CCACHE}")
+endif()

@@ -17,12 +17,18 @@ using namespace acta;
 
 enum class refusal : std::uint16_t { not_positive = 1, too_little_money = 2 };
 
-struct deposit { std::int64_t amount; };
-struct withdraw { std::int64_t amount; };
+struct deposit {
+  std::int64_t amount;
+};
+struct withdraw {
+  std::int64_t amount;
+};
 
 struct account {
   static constexpr std::string_view category = "account";
-  struct state { std::int64_t balance = 0; };
+  struct state {
+    std::int64_t balance = 0;
+  };
   using command = std::variant<deposit, withdraw>;
   using events = domain::event_list<deposited, withdrawn>;
   using out = domain::emitter<account>;
@@ -54,8 +60,9 @@ int main(int argc, char** argv) {
   if (!engine)
     return std::fprintf(stderr, "%s\n", engine.error().message().c_str()), 1;
 
-  for (const account::command& command : {account::command(deposit{100}), account::command(withdraw{70}),
-                                          account::command(withdraw{70})}) {
+  for (const account::command& command :
+       {account::command(deposit{100}), account::command(withdraw{70}),
+        account::command(withdraw{70})}) {
     const auto receipt = (*engine)->ask<account>(42, command); // synced to disk when it returns
     if (receipt)
       std::printf("version %llu at position %llu\n",

@@ -46,8 +46,8 @@ std::optional<std::int64_t> parse_price(std::string_view text) noexcept {
 }
 
 std::string price_text(std::int64_t price) {
-  const auto magnitude = price < 0 ? 0 - static_cast<std::uint64_t>(price)
-                                   : static_cast<std::uint64_t>(price);
+  const auto magnitude =
+    price < 0 ? 0 - static_cast<std::uint64_t>(price) : static_cast<std::uint64_t>(price);
   constexpr auto unit = static_cast<std::uint64_t>(price_unit);
   auto text = fmt::format("{}{}.{:09}", price < 0 ? "-" : "", magnitude / unit, magnitude % unit);
   const auto last = text.find_last_not_of('0');

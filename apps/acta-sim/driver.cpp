@@ -76,23 +76,22 @@ result<void> driver::run() {
 }
 
 result<void> driver::take(const step& one) {
-  return std::visit(
-    overloaded{
-      [&](const trading::limit_order::command& command) -> result<void> {
-        if (!parts_.decided.contains_order(one.key, one.record))
-          return send<trading::limit_order>(one.key, command, one.record);
-        ++left_out_;
-        return {};
-      },
-      [&](const trading::print_trade& command) -> result<void> {
-        if (!parts_.decided.contains_instrument(one.key, one.record))
-          return send<trading::instrument>(one.key, command, one.record);
-        ++left_out_;
-        return {};
-      },
-      [&](const clear_book&) { return clear(one); },
-    },
-    one.what);
+  return std::visit(overloaded{
+                      [&](const trading::limit_order::command& command) -> result<void> {
+                        if (!parts_.decided.contains_order(one.key, one.record))
+                          return send<trading::limit_order>(one.key, command, one.record);
+                        ++left_out_;
+                        return {};
+                      },
+                      [&](const trading::print_trade& command) -> result<void> {
+                        if (!parts_.decided.contains_instrument(one.key, one.record))
+                          return send<trading::instrument>(one.key, command, one.record);
+                        ++left_out_;
+                        return {};
+                      },
+                      [&](const clear_book&) { return clear(one); },
+                    },
+                    one.what);
 }
 
 /// What rests is known to the book alone, once it has seen everything that was sent.
@@ -112,8 +111,8 @@ result<void> driver::clear(const step& one) {
   for (const auto order : parts_.book.resting_orders(static_cast<std::uint32_t>(one.key))) {
     if (parts_.decided.contains_order(order, one.record))
       continue; // it came after this record, in a run before
-    auto sent = send<trading::limit_order>(order, trading::cancel{trading::cancel_reason::book_cleared},
-                                           one.record);
+    auto sent = send<trading::limit_order>(
+      order, trading::cancel{trading::cancel_reason::book_cleared}, one.record);
     if (!sent)
       return sent;
   }
@@ -126,13 +125,12 @@ result<void> driver::send(std::uint64_t key, typename Aggregate::command command
                           std::uint64_t record) {
   wait_for_room();
   const auto sent_at = std::chrono::steady_clock::now();
-  auto told = parts_.engine.tell<Aggregate>(
-    key, std::move(command),
-    [this, sent_at](runtime::outcome&& end) {
-      settle(end, sent_at);
-      acknowledged_.settle_one();
-    },
-    {.id = command_id::of(fingerprint_, record)});
+  auto told = parts_.engine.tell<Aggregate>(key, std::move(command),
+                                            [this, sent_at](runtime::outcome&& end) {
+                                              settle(end, sent_at);
+                                              acknowledged_.settle_one();
+                                            },
+                                            {.id = command_id::of(fingerprint_, record)});
   if (told)
     ++sent_;
   return told;

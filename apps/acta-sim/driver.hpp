@@ -22,8 +22,9 @@
 
 namespace acta::sim {
 
-/// Which commands of a source a store has decided already. The commands of one aggregate are decided
-/// in order, so the last one in the log also speaks for those before it, which were refused.
+/// Which commands of a source a store has decided already. The commands of one aggregate are
+/// decided in order, so the last one in the log also speaks for those before it, which were
+/// refused.
 class decided_commands {
 public:
   /// Reads the whole log, if there is one.
@@ -65,7 +66,8 @@ struct tally {
 };
 
 /// Sends a source's commands to an engine, at most `window` of them not acknowledged at a time, and
-/// counts what comes back. One run, on one thread. The engine must be stopped before it is destroyed.
+/// counts what comes back. One run, on one thread. The engine must be stopped before it is
+/// destroyed.
 class driver {
 public:
   struct parts {
@@ -86,8 +88,8 @@ public:
   [[nodiscard]] result<void> run();
 
   [[nodiscard]] const tally& results() const noexcept { return tally_; }
-  /// Commands sent, and those left out because the store has decided them. Also during run(), on its
-  /// thread.
+  /// Commands sent, and those left out because the store has decided them. Also during run(), on
+  /// its thread.
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   [[nodiscard]] std::uint64_t left_out() const noexcept { return left_out_; }
 

@@ -90,8 +90,8 @@ void generator::change(step& next) {
   const auto index = random(live_.size());
   auto& order = live_[index];
   next.key = order.id;
-  const auto part = 1 + static_cast<std::int64_t>(
-                          random(static_cast<std::uint64_t>(order.quantity)));
+  const auto part =
+    1 + static_cast<std::int64_t>(random(static_cast<std::uint64_t>(order.quantity)));
   const auto kind = random(100);
   if (kind < 20) {
     order.price = random_price(order.instrument, order.side);

@@ -9,9 +9,9 @@
 namespace acta::sim {
 
 /// Makes order flow from a seed: orders are submitted, changed, reduced, executed and cancelled,
-/// about 3.5 commands each, with at most max_live of them resting at a time; now and then a trade is
-/// printed, and two commands in a thousand must be refused. The same settings give the same steps on
-/// every machine. What is answered has no influence.
+/// about 3.5 commands each, with at most max_live of them resting at a time; now and then a trade
+/// is printed, and two commands in a thousand must be refused. The same settings give the same
+/// steps on every machine. What is answered has no influence.
 class generator final : public source {
 public:
   /// Orders that rest at most, all instruments together, and that are left at the end.

@@ -25,6 +25,16 @@ struct message {
   trading::side side = trading::side::none;
 };
 
+/// Times have up to 12 places, more than a price.
+[[nodiscard]] bool is_decimal(std::string_view text) noexcept {
+  const auto point = text.find('.');
+  const auto digits = [](std::string_view part) {
+    return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  return digits(text.substr(0, point))
+         && (point == std::string_view::npos || digits(text.substr(point + 1)));
+}
+
 [[nodiscard]] result<message> read_message(const csv_rows& rows) {
   const auto& fields = rows.fields();
   if (fields.size() != 6)
@@ -34,7 +44,7 @@ struct message {
   const auto order = parse_integer<std::uint64_t>(fields[2]);
   const auto size = parse_integer<std::int64_t>(fields[3]);
   const auto price = parse_integer<std::int64_t>(fields[4]);
-  if (!parse_price(fields[0]))
+  if (!is_decimal(fields[0]))
     return rows.malformed("time", 0, "seconds after midnight");
   if (!type || *type < 1 || *type > 7 || *type == 6)
     return rows.malformed("type", 1, "1, 2, 3, 4, 5 or 7");
@@ -74,8 +84,8 @@ public:
                                                   file.string()));
     const auto& fields = rows.fields();
     if (fields.size() % 4 != 0)
-      return rows.malformed(fmt::format("{} columns, where a LOBSTER book has 4 a level",
-                                        fields.size()));
+      return rows.malformed(
+        fmt::format("{} columns, where a LOBSTER book has 4 a level", fields.size()));
     for (std::size_t i = 0; i < fields.size(); i += 2) {
       const auto price = parse_integer<std::int64_t>(fields[i]);
       const auto quantity = parse_integer<std::int64_t>(fields[i + 1]);
@@ -95,8 +105,8 @@ public:
     auto id = first_initial_order;
     for (auto& [where, at] : levels_) {
       at.order = id++;
-      to.push_back({0, at.order,
-                    trading::submit{lobster_instrument, where.first, where.second, at.quantity}});
+      to.push_back(
+        {0, at.order, trading::submit{lobster_instrument, where.first, where.second, at.quantity}});
     }
   }
 
@@ -164,7 +174,9 @@ private:
       feed.steps.push_back({number, lobster_instrument, trading::print_trade{one.price, one.size}});
     if (one.type > 4)
       return;
-    const auto substitute = known_.contains(one.order) ? 0 : initial_.take(one);
+    const bool known = known_.contains(one.order);
+    const auto substitute = known ? 0 : initial_.take(one);
+    feed.unknown_orders += known ? 0U : 1U;
     feed.taken_by_initial_book += substitute != 0 ? 1U : 0U;
     const auto id = substitute != 0 ? substitute : one.order;
     if (one.type == 4)

@@ -32,7 +32,7 @@ namespace {
 
 /// The type of the mount with the directory's device number (proc(5), mountinfo).
 [[nodiscard]] std::string filesystem_of(const std::filesystem::path& directory) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(directory.c_str(), &status) != 0)
     return "unknown";
   const auto device = fmt::format("{}:{}", major(status.st_dev), minor(status.st_dev));

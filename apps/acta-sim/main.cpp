@@ -23,7 +23,7 @@ extern "C" void interrupt(int /*signal*/) {
 }
 
 void handle_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND); // a second one ends the program at once
   ::sigaction(SIGINT, &action, nullptr);

@@ -14,7 +14,16 @@ namespace acta::sim {
 
 namespace {
 
-enum column : std::size_t { ts_event, instrument_id, action, side, price, size, order_id, sequence };
+enum column : std::size_t {
+  ts_event,
+  instrument_id,
+  action,
+  side,
+  price,
+  size,
+  order_id,
+  sequence
+};
 constexpr std::array<std::string_view, 8> column_names{
   "ts_event", "instrument_id", "action", "side", "price", "size", "order_id", "sequence"};
 
@@ -46,9 +55,8 @@ public:
       if (!row)
         return failure(row);
       const auto number = feed.labels.size();
-      feed.labels.push_back({.instrument = row->instrument,
-                             .sequence = row->sequence,
-                             .time = field(rows, ts_event)});
+      feed.labels.push_back(
+        {.instrument = row->instrument, .sequence = row->sequence, .time = field(rows, ts_event)});
       if (std::ranges::find(skipped_, row->order) == skipped_.end())
         translate(*row, number, feed.steps);
     }
@@ -83,8 +91,8 @@ private:
 
   [[nodiscard]] result<mbo_row> read_row(const csv_rows& rows) const {
     if (rows.fields().size() != width_)
-      return rows.malformed(fmt::format("{} columns, where the first line has {}",
-                                        rows.fields().size(), width_));
+      return rows.malformed(
+        fmt::format("{} columns, where the first line has {}", rows.fields().size(), width_));
     mbo_row row;
     const auto kind = field(rows, action);
     if (kind.size() != 1 || !std::string_view("ACMTFR").contains(kind[0]))
@@ -93,8 +101,9 @@ private:
     const auto at = field(rows, side);
     if (at != "A" && at != "B" && at != "N")
       return bad(rows, side, "A, B or N");
-    row.side = at == "B" ? trading::side::buy : at == "A" ? trading::side::sell
-                                                          : trading::side::none;
+    row.side = at == "B"   ? trading::side::buy
+               : at == "A" ? trading::side::sell
+                           : trading::side::none;
     const auto instrument = parse_integer<std::uint32_t>(field(rows, instrument_id));
     const auto order = parse_integer<std::uint64_t>(field(rows, order_id));
     const auto amount = parse_integer<std::int64_t>(field(rows, size));

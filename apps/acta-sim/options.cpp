@@ -37,22 +37,26 @@ void add_source_options(CLI::App& app, options& to, std::string& feed) {
                    ->type_name("N")
                    ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40U));
   auto* seed = app.add_option("--seed", to.seed, "Seed of the generator")->type_name("S");
-  auto* instruments = app.add_option("--instruments", to.instruments, "Instruments to generate for")
-                        ->type_name("K")
-                        ->check(CLI::Range(1U, 100'000U));
-  auto* recorded =
-    app.add_option("--feed", feed, "A recorded feed instead: mbo:FILE (Databento MBO, CSV) or "
-                                   "lobster:FILE")
-      ->type_name("KIND:FILE")
-      ->excludes(orders)
-      ->excludes(seed)
-      ->excludes(instruments);
-  auto* initial = app.add_option("--initial-book", to.initial_book,
-                                 "LOBSTER order book whose first row the feed starts from")
+  auto* instruments =
+    app.add_option("--instruments", to.instruments, "Instruments to generate for")
+      ->type_name("K")
+      ->check(CLI::Range(1U, 100'000U));
+  auto* recorded = app
+                     .add_option("--feed", feed,
+                                 "A recorded feed instead: mbo:FILE (Databento MBO, CSV) or "
+                                 "lobster:FILE")
+                     ->type_name("KIND:FILE")
+                     ->excludes(orders)
+                     ->excludes(seed)
+                     ->excludes(instruments);
+  auto* initial = app
+                    .add_option("--initial-book", to.initial_book,
+                                "LOBSTER order book whose first row the feed starts from")
                     ->type_name("FILE")
                     ->needs(recorded);
-  auto* skip = app.add_option("--skip-order", to.skipped_orders,
-                              "Leave an order of the feed out; may be repeated")
+  auto* skip = app
+                 .add_option("--skip-order", to.skipped_orders,
+                             "Leave an order of the feed out; may be repeated")
                  ->type_name("ID")
                  ->needs(recorded);
   for (auto* option : {orders, seed, instruments, recorded, initial, skip})
@@ -64,21 +68,25 @@ void add_engine_options(CLI::App& app, options& to) {
   const std::map<std::string, storage::durability> durabilities{
     {"power", storage::durability::power}, {"memory", storage::durability::memory}};
   auto* durability =
-    app.add_option("--durability", to.durability,
-                   "What a receipt means: power (synced to disk) or memory (gone with the process)")
+    app
+      .add_option("--durability", to.durability,
+                  "What a receipt means: power (synced to disk) or memory (gone with the process)")
       ->type_name("power|memory")
       ->transform(CLI::CheckedTransformer(durabilities).description(""));
-  auto* store = app.add_option("--store", to.store,
-                               "Directory of the store; without it a temporary one, removed at the "
-                               "end")
+  auto* store = app
+                  .add_option("--store", to.store,
+                              "Directory of the store; without it a temporary one, removed at the "
+                              "end")
                   ->type_name("DIR");
-  auto* window = app.add_option("--window", to.window,
-                                "Commands not yet acknowledged, at most; 1 keeps the log in the "
-                                "order of the feed")
+  auto* window = app
+                   .add_option("--window", to.window,
+                               "Commands not yet acknowledged, at most; 1 keeps the log in the "
+                               "order of the feed")
                    ->type_name("N")
                    ->check(CLI::Range(1U, 1'000'000U));
-  auto* workers = app.add_option("--workers", to.workers,
-                                 "Threads that run aggregates (default: all cores but one)")
+  auto* workers = app
+                    .add_option("--workers", to.workers,
+                                "Threads that run aggregates (default: all cores but one)")
                     ->type_name("N")
                     ->check(CLI::Range(1U, 256U));
   for (auto* option : {durability, store, window, workers})
@@ -87,13 +95,14 @@ void add_engine_options(CLI::App& app, options& to) {
 
 void add_output_options(CLI::App& app, options& to) {
   const std::string group = "Output";
-  auto* book_out = app.add_option("--book-out", to.book_out,
-                                  "CSV: the ten best levels after each feed record that changed "
-                                  "the book")
+  auto* book_out = app
+                     .add_option("--book-out", to.book_out,
+                                 "CSV: the ten best levels after each feed record that changed "
+                                 "the book")
                      ->type_name("FILE")
                      ->needs("--feed");
-  auto* final_book = app.add_option("--final-book", to.final_book, "CSV: every level at the end")
-                       ->type_name("FILE");
+  auto* final_book =
+    app.add_option("--final-book", to.final_book, "CSV: every level at the end")->type_name("FILE");
   auto* json = app.add_option("--json", to.json, "The figures as JSON; - is standard output")
                  ->type_name("FILE");
   auto* quiet = app.add_flag("--quiet", to.quiet, "No progress and no table");
@@ -105,7 +114,8 @@ void add_output_options(CLI::App& app, options& to) {
 [[nodiscard]] std::string read_feed(const std::string& text, options& to) {
   const auto colon = text.find(':');
   const auto kind = text.substr(0, colon);
-  if (colon == std::string::npos || colon + 1 == text.size() || (kind != "mbo" && kind != "lobster"))
+  if (colon == std::string::npos || colon + 1 == text.size()
+      || (kind != "mbo" && kind != "lobster"))
     return fmt::format("--feed: '{}' is neither mbo:FILE nor lobster:FILE", text);
   to.feed = kind == "mbo" ? feed_kind::mbo : feed_kind::lobster;
   to.feed_file = text.substr(colon + 1);

@@ -22,7 +22,8 @@ struct options {
   std::filesystem::path feed_file;
   std::filesystem::path initial_book;
   std::vector<std::uint64_t> skipped_orders;
-  std::filesystem::path store; ///< Empty: a fresh one below the temporary folder, removed at the end.
+  std::filesystem::path
+    store; ///< Empty: a fresh one below the temporary folder, removed at the end.
   storage::durability durability = storage::durability::power;
   std::size_t window = 8'192; ///< Commands sent and not yet acknowledged, at most.
   unsigned workers = 0;       ///< 0: the engine's own choice.

@@ -13,8 +13,8 @@ public:
   progress_line(const progress_line&) = delete;
   progress_line& operator=(const progress_line&) = delete;
 
-  /// `fraction` is how much of the run is done, 0 to 1; `lag` how many events the slowest projection
-  /// is behind. Prints at most ten times a second.
+  /// `fraction` is how much of the run is done, 0 to 1; `lag` how many events the slowest
+  /// projection is behind. Prints at most ten times a second.
   void update(double fraction, std::uint64_t commands, std::uint64_t lag);
   /// Wipes the line.
   void clear() noexcept;

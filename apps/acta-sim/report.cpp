@@ -67,6 +67,9 @@ void put_commands(table& out, const report& of) {
     out.row("    " + name, grouped(count));
   if (of.resumed != 0)
     out.row("  left out", grouped(of.resumed), "decided by this store before");
+  if (of.unknown_orders != 0)
+    out.row("unknown orders", grouped(of.unknown_orders),
+            fmt::format("events; the initial book took {} of them", of.taken_by_initial_book));
   out.row("events", grouped(of.events), fmt::format("{}/s", grouped(of.events_per_s())));
   out.row("  per commit",
           of.commits == 0 ? "-"
@@ -102,8 +105,8 @@ std::string to_table(const report& of) {
   out.row("  of displayed orders", grouped(fills.count),
           fmt::format("volume {}, notional {:.2f}", fills.volume, currency(fills.notional)));
   out.title("machine");
-  out.title(fmt::format("  {}, {} cores, {}", of.machine.cpu, of.machine.cores,
-                        of.machine.filesystem));
+  out.title(
+    fmt::format("  {}, {} cores, {}", of.machine.cpu, of.machine.cores, of.machine.filesystem));
   return out.take();
 }
 
@@ -123,6 +126,7 @@ std::string to_json(const report& of) {
     {"rejected", of.rejected},
     {"rejections", of.rejections},
     {"resumed", of.resumed},
+    {"unknown_orders", of.unknown_orders},
     {"taken_by_initial_book", of.taken_by_initial_book},
     {"events", of.events},
     {"commits", of.commits},

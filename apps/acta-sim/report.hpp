@@ -38,8 +38,9 @@ struct report {
   std::uint64_t accepted = 0;
   std::uint64_t rejected = 0;
   std::map<std::string, std::uint64_t> rejections;
-  std::uint64_t resumed = 0;               ///< Left out: the store had decided them before.
-  std::uint64_t taken_by_initial_book = 0; ///< See recorded_feed.
+  std::uint64_t resumed = 0;        ///< Left out: the store had decided them before.
+  std::uint64_t unknown_orders = 0; ///< See recorded_feed.
+  std::uint64_t taken_by_initial_book = 0;
   std::uint64_t events = 0;
   std::uint64_t commits = 0;
   std::uint64_t log_events = 0;

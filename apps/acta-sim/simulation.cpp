@@ -218,9 +218,7 @@ private:
     return most;
   }
 
-  void show_progress(std::uint64_t sent) {
-    progress_.update(flow_.from->progress(), sent, lag());
-  }
+  void show_progress(std::uint64_t sent) { progress_.update(flow_.from->progress(), sent, lag()); }
 
   [[nodiscard]] result<void> catch_up(std::uint64_t sent) {
     const auto tail = engine_->log().tail();
@@ -249,8 +247,7 @@ private:
     const auto& results = drive.results();
     report made;
     made.feed = flow_.name;
-    made.durability =
-      chosen_.durability == storage::durability::power ? "power" : "memory";
+    made.durability = chosen_.durability == storage::durability::power ? "power" : "memory";
     made.store = chosen_.store.string();
     made.interrupted = interrupted_.load();
     made.commands = results.accepted + results.rejected;
@@ -261,7 +258,10 @@ private:
         made.rejections[std::string(name(static_cast<trading::refusal>(code)))] =
           results.rejections[code];
     made.resumed = drive.left_out();
-    made.taken_by_initial_book = flow_.feed == nullptr ? 0 : flow_.feed->taken_by_initial_book;
+    if (flow_.feed != nullptr) {
+      made.unknown_orders = flow_.feed->unknown_orders;
+      made.taken_by_initial_book = flow_.feed->taken_by_initial_book;
+    }
     made.events = results.events;
     made.commits = engine_->counters().commits;
     made.log_events = engine_->log().tail().value();
@@ -270,8 +270,11 @@ private:
     const auto percentile = [&](double percent) {
       return static_cast<double>(results.latency.percentile_ns(percent)) / per_us;
     };
-    made.latency_us = {.p50 = percentile(50), .p90 = percentile(90), .p99 = percentile(99),
-                       .p99_9 = percentile(99.9), .max = percentile(100)};
+    made.latency_us = {.p50 = percentile(50),
+                       .p90 = percentile(90),
+                       .p99 = percentile(99),
+                       .p99_9 = percentile(99.9),
+                       .max = percentile(100)};
     for (const auto& one : projectors_)
       made.projections.push_back({std::string(one->view().name()), one->position().value(),
                                   made.log_events - one->position().value()});

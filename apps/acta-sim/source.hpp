@@ -18,8 +18,8 @@ namespace trading = domain::trading;
 /// A step that is no command of one aggregate: every resting order of an instrument is cancelled.
 struct clear_book {};
 
-/// One thing to do, from one record of a feed or from the generator. A record gives each aggregate at
-/// most one command, so fingerprint and record name a command: they are its command id.
+/// One thing to do, from one record of a feed or from the generator. A record gives each aggregate
+/// at most one command, so fingerprint and record name a command: they are its command id.
 struct step {
   /// The feed record it comes from, from 1; 0 for the orders of an initial book.
   std::uint64_t record = 0;
@@ -40,8 +40,9 @@ struct recorded_feed {
   std::unique_ptr<const std::string> text; ///< The file.
   std::vector<record_label> labels;        ///< By record number; 0 is unused.
   std::vector<step> steps;
-  /// Of the events that name an order the feed never submitted: how many an order of the initial
-  /// book took (lobster only). The others are sent, and refused as unknown_order.
+  /// Events that name an order the feed never submitted (lobster), and how many of them an order of
+  /// the initial book could take. The others are sent, and refused as unknown_order.
+  std::uint64_t unknown_orders = 0;
   std::uint64_t taken_by_initial_book = 0;
 };
 
@@ -84,9 +85,10 @@ private:
   std::size_t at_ = 0;
 };
 
-/// Databento MBO in CSV, columns by the names in its first line. A and M become `replace`; C becomes
-/// `reduce`, or `execute` where an F for the same order and size came before it; R clears the book;
-/// T without a side is a trade against no displayed order. errc::malformed names file and line.
+/// Databento MBO in CSV, columns by the names in its first line. A and M become `replace`; C
+/// becomes `reduce`, or `execute` where an F for the same order and size came before it; R clears
+/// the book; T without a side is a trade against no displayed order. errc::malformed names file and
+/// line.
 [[nodiscard]] result<recorded_feed> read_mbo(const std::filesystem::path& file,
                                              const std::vector<std::uint64_t>& skipped_orders);
 

@@ -9,7 +9,8 @@
 
 namespace acta::inline base {
 
-static_assert(std::endian::native == std::endian::little, "stores are little endian, read in place");
+static_assert(std::endian::native == std::endian::little,
+              "stores are little endian, read in place");
 
 namespace {
 

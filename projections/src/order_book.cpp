@@ -156,8 +156,8 @@ std::vector<std::uint32_t> order_book::instruments() const {
 book_depth order_book::depth(std::uint32_t instrument, std::size_t levels) const {
   const std::lock_guard guard(mutex());
   const auto* book = implementation_->find(instrument);
-  return book == nullptr ? book_depth{} : book_depth{book->bids.best(levels),
-                                                     book->asks.best(levels)};
+  return book == nullptr ? book_depth{}
+                         : book_depth{book->bids.best(levels), book->asks.best(levels)};
 }
 
 book_top order_book::top(std::uint32_t instrument) const {

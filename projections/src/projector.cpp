@@ -38,9 +38,8 @@ public:
       return {};
     std::unique_lock lock(mutex_);
     ++waiting_;
-    const bool met = moved_.wait_for(lock, at_most, [&] {
-      return position() >= wanted || failure_.has_value();
-    });
+    const bool met =
+      moved_.wait_for(lock, at_most, [&] { return position() >= wanted || failure_.has_value(); });
     --waiting_;
     if (position() >= wanted)
       return {};

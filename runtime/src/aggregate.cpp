@@ -131,12 +131,12 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
     if (!decided)
       failure.emplace(decided.error().code, std::move(decided.error().reason));
   } catch (const std::exception& thrown) {
-    failure.emplace(errc::handler_failed, fmt::format("{}: decide() threw: {}", stream_.to_string(),
-                                                      thrown.what()));
-  } catch (...) {
     failure.emplace(errc::handler_failed,
-                    fmt::format("{}: decide() threw something that is no std::exception",
-                                stream_.to_string()));
+                    fmt::format("{}: decide() threw: {}", stream_.to_string(), thrown.what()));
+  } catch (...) {
+    failure.emplace(
+      errc::handler_failed,
+      fmt::format("{}: decide() threw something that is no std::exception", stream_.to_string()));
   }
   if (!failure && emitted.too_large())
     failure.emplace(errc::too_large,

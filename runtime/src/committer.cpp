@@ -133,8 +133,8 @@ void committer::commit() {
   const auto handed_on_before = for_housekeeper_.repeats.size();
   for (auto& one : settlements_)
     answer(one, last);
-  const auto handed_on = static_cast<std::int64_t>(for_housekeeper_.repeats.size()
-                                                   - handed_on_before);
+  const auto handed_on =
+    static_cast<std::int64_t>(for_housekeeper_.repeats.size() - handed_on_before);
   settlements_.clear();
   const bool stored = !records_.empty() && !has_failed();
   records_.clear();
@@ -164,9 +164,7 @@ void committer::answer(settlement& one, log_position& last) {
       one.command->settle(std::unexpected(std::move(*one.failure)));
       break;
     case settlement::kind::known: one.command->settle(one.answer); break;
-    case settlement::kind::repeat:
-      for_housekeeper_.repeats.push_back(std::move(one));
-      return;
+    case settlement::kind::repeat: for_housekeeper_.repeats.push_back(std::move(one)); return;
   }
   if (one.finished_after != 0)
     for_housekeeper_.finished.push_back({one.stream, one.finished_after});

@@ -34,8 +34,8 @@ struct category_entry {
 
 class committer;
 
-/// What the parts of an engine share. Made before the threads start and unchanged after, but for the
-/// parts that are thread-safe themselves.
+/// What the parts of an engine share. Made before the threads start and unchanged after, but for
+/// the parts that are thread-safe themselves.
 struct core {
   engine_options options;
   std::unique_ptr<storage::event_log> log;

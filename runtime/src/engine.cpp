@@ -57,9 +57,9 @@ public:
       return failure(id);
     entry.id = *id;
     if (core_.find(*id) != nullptr)
-      return failure(errc::invalid_argument,
-                     fmt::format("two aggregates have the category '{}'; rename one",
-                                 one.type->category()));
+      return failure(
+        errc::invalid_argument,
+        fmt::format("two aggregates have the category '{}'; rename one", one.type->category()));
     for (const char* name : one.type->event_names()) {
       auto event = core_.log->register_event_type(name);
       if (!event)
@@ -129,8 +129,8 @@ public:
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
 private:
-  // In the order of destruction's reverse: the committer (in core_) uses the housekeeper, which uses
-  // the registry, which uses the host.
+  // In the order of destruction's reverse: the committer (in core_) uses the housekeeper, which
+  // uses the registry, which uses the host.
   std::optional<actor_host> host_;
   std::optional<registry> registry_;
   std::optional<housekeeper> housekeeper_;

@@ -18,9 +18,9 @@ class registry;
 /// Keeps the stream index behind the log, drops the actors of finished aggregates, and looks up the
 /// first receipts of repeated commands: all that must not hold the committer up.
 ///
-/// What loading relies on: the events of a stream without an actor are all indexed. At open the whole
-/// log is indexed; later an actor is dropped only by this thread, after it has indexed the log up to
-/// a tail that contains the aggregate's last event.
+/// What loading relies on: the events of a stream without an actor are all indexed. At open the
+/// whole log is indexed; later an actor is dropped only by this thread, after it has indexed the
+/// log up to a tail that contains the aggregate's last event.
 ///
 /// Concurrency: one thread; give() is called by the committer.
 class housekeeper {

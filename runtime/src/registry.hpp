@@ -32,8 +32,8 @@ public:
   void send(const category_entry& category, const stream_id& stream,
             std::unique_ptr<detail::envelope> command);
 
-  /// Drops the actor of a stream if it was sent no more than `handled` commands. The stream's events
-  /// must all be indexed: the next command loads them.
+  /// Drops the actor of a stream if it was sent no more than `handled` commands. The stream's
+  /// events must all be indexed: the next command loads them.
   void drop_if_idle(const stream_id& stream, std::uint64_t handled);
 
   /// Drops all actors.

@@ -23,8 +23,8 @@ struct settlement {
   std::uint32_t events = 0;
   stream_version version;
   stream_id stream;
-  /// Not 0: the aggregate is closed or empty, and this was the so many-th command it handled. It may be
-  /// dropped once this is committed, unless it was sent another command.
+  /// Not 0: the aggregate is closed or empty, and this was the so many-th command it handled. It
+  /// may be dropped once this is committed, unless it was sent another command.
   std::uint64_t finished_after = 0;
   std::unique_ptr<error> failure;
   receipt answer;

@@ -86,8 +86,8 @@ staging::frame* staging::begin_frame(std::size_t content_size) {
   const auto needed = sizeof(frame) + content_size;
   if (write_.offset + needed + jump_size > write_.in->size) {
     auto next = fresh_block(needed + jump_size);
-    auto* jump = new (write_.in->data + write_.offset)
-      frame{frame::kind::next_block, sizeof(block*)};
+    auto* jump =
+      new (write_.in->data + write_.offset) frame{frame::kind::next_block, sizeof(block*)};
     new (jump->content()) block*(next.get());
     write_ = {next.release(), 0};
   }

@@ -14,8 +14,8 @@
 namespace acta::runtime {
 
 /// The buffer between the aggregates of one shard and the committer: records are written into it in
-/// place, and the committer reads them from there, so an event is copied once on the way in and once
-/// on the way out.
+/// place, and the committer reads them from there, so an event is copied once on the way in and
+/// once on the way out.
 ///
 /// Operation: a chain of blocks, filled with frames: records, and after the records of each command
 /// its settlement. seal() makes a whole command visible at once.

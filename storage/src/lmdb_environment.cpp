@@ -195,9 +195,10 @@ template <class Id>
       return lmdb_failure(code, path, "reading its names");
     auto added = names.find_or_add(text_of(value));
     if (!added || added->value() != id)
-      return failure(errc::corrupt, fmt::format("'{}': '{}' is a name that is there twice or empty; "
-                                                "restore a backup",
-                                                path.string(), name));
+      return failure(errc::corrupt,
+                     fmt::format("'{}': '{}' is a name that is there twice or empty; "
+                                 "restore a backup",
+                                 path.string(), name));
   }
   return {};
 }

@@ -7,8 +7,8 @@
 
 namespace acta::storage {
 
-/// What LMDB's return code (its own, or an errno) means for `path`, and the way out. `doing` says what
-/// was tried: "commit", "open".
+/// What LMDB's return code (its own, or an errno) means for `path`, and the way out. `doing` says
+/// what was tried: "commit", "open".
 [[nodiscard]] std::unexpected<error> lmdb_failure(int code, const std::filesystem::path& path,
                                                   std::string_view doing);
 

@@ -176,10 +176,9 @@ public:
 
   [[nodiscard]] result<record_view> at(log_position position) const& override {
     if (position.value() == 0 || position > tail_)
-      return failure(errc::not_found, fmt::format("position {}: '{}' has 1 to {}",
-                                                  position.value(),
-                                                  log_.environment().path().string(),
-                                                  tail_.value()));
+      return failure(errc::not_found,
+                     fmt::format("position {}: '{}' has 1 to {}", position.value(),
+                                 log_.environment().path().string(), tail_.value()));
     const auto wanted = position.value();
     auto key = key_of(wanted);
     MDB_val value{};
@@ -214,9 +213,9 @@ result<MDB_txn*> lmdb_log::begin_read() const {
       idle_readers_.pop_back();
     }
   }
-  const int code = reader != nullptr ? mdb_txn_renew(reader)
-                                     : mdb_txn_begin(environment_.get(), nullptr, MDB_RDONLY,
-                                                     &reader);
+  const int code = reader != nullptr
+                     ? mdb_txn_renew(reader)
+                     : mdb_txn_begin(environment_.get(), nullptr, MDB_RDONLY, &reader);
   if (code != MDB_SUCCESS) {
     if (reader != nullptr)
       mdb_txn_abort(reader);

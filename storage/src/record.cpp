@@ -52,8 +52,8 @@ namespace {
 } // namespace
 
 std::size_t record_size(const record_fields& fields) noexcept {
-  return sizeof(record_header) + padded(fields.stream.key().size())
-         + padded(fields.metadata.size()) + padded(fields.payload.size());
+  return sizeof(record_header) + padded(fields.stream.key().size()) + padded(fields.metadata.size())
+         + padded(fields.payload.size());
 }
 
 void encode_record(const record_fields& fields, std::byte* to) noexcept {
@@ -104,8 +104,8 @@ result<record_view> record_view::parse(log_position position, std::span<const st
   const auto expected = sizeof(record_header) + padded(header.key_size)
                         + padded(header.metadata_size) + padded(std::size_t{header.payload_size});
   if (expected != bytes.size()) [[unlikely]]
-    return damaged(position, fmt::format("its parts add up to {} bytes, but it has {}", expected,
-                                         bytes.size()));
+    return damaged(
+      position, fmt::format("its parts add up to {} bytes, but it has {}", expected, bytes.size()));
   return view;
 }
 

@@ -21,10 +21,10 @@ struct identity {
   std::size_t operator()(std::uint64_t hash) const noexcept { return hash; }
 };
 
-/// For each position, the position before it in the same chain (0: none). One thread appends; others
-/// read what a chain's head, which they took under a shard's lock, leads to: it was appended before
-/// that lock was released. Chunks never move; their addresses are atomic, since chunks that are
-/// read and chunks that are added lie side by side.
+/// For each position, the position before it in the same chain (0: none). One thread appends;
+/// others read what a chain's head, which they took under a shard's lock, leads to: it was appended
+/// before that lock was released. Chunks never move; their addresses are atomic, since chunks that
+/// are read and chunks that are added lie side by side.
 class chain_links {
 public:
   chain_links() : chunks_(max_chunks) {}

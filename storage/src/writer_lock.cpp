@@ -51,11 +51,13 @@ result<writer_lock> writer_lock::acquire(const std::filesystem::path& store) {
   if (::flock(lock.descriptor(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return system_failure(errno, path, "lock");
-    return failure(errc::store_in_use,
-                   fmt::format("store '{}' is in use by process {}; stop it or choose another store",
-                               store.string(), holder_in(lock)));
+    return failure(
+      errc::store_in_use,
+      fmt::format("store '{}' is in use by process {}; stop it or choose another store",
+                  store.string(), holder_in(lock)));
   }
-  // On a full disk the name cannot be written. The lock holds all the same, and the store must open.
+  // On a full disk the name cannot be written. The lock holds all the same, and the store must
+  // open.
   (void)write_holder(lock);
   return writer_lock(std::move(lock));
 }

@@ -8,8 +8,8 @@
 
 namespace acta::storage {
 
-/// Holds a store for one writer: an exclusive flock(2) on `<store>/writer.lock`. The kernel binds it
-/// to this open file, so a second opener is refused in the same process too, and it is let go
+/// Holds a store for one writer: an exclusive flock(2) on `<store>/writer.lock`. The kernel binds
+/// it to this open file, so a second opener is refused in the same process too, and it is let go
 /// whenever the process ends, however it ends. The file names the holder, for the error message
 /// only; it stays behind, and means nothing while it is not locked.
 class writer_lock {

@@ -65,7 +65,8 @@ public:
   /// Kills it and reads what it had written. Returns the signal it died of.
   int kill() {
     ::kill(child_, SIGKILL);
-    while (read_until(receipts.size() + 1)) {}
+    while (read_until(receipts.size() + 1)) {
+    }
     int status = 0;
     ::waitpid(child_, &status, 0);
     return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);

@@ -127,8 +127,8 @@ TEST_F(engine_test, keeps_positions_and_versions_free_of_gaps_under_concurrent_c
         for (int i = 0; i < commands; ++i) {
           const auto sides = (random() & 1U) != 0 ? side::buy : side::sell;
           const replace command{.instrument = 1, .side = sides, .price = 5, .quantity = i + 1};
-          const auto id = command_id::of(static_cast<std::uint64_t>(caller) + 1,
-                                         static_cast<std::uint64_t>(i));
+          const auto id =
+            command_id::of(static_cast<std::uint64_t>(caller) + 1, static_cast<std::uint64_t>(i));
           auto sent = e->tell<limit_order>(random() % 50, command,
                                            [&](outcome&& how) { answered += how ? 1 : 0; }, {id});
           EXPECT_TRUE(sent.has_value());
@@ -166,12 +166,14 @@ TEST_F(engine_test, handles_one_callers_commands_in_order) {
   std::uint64_t last_version = 1;
   bool in_order = true;
   for (int i = 2; i <= 1'001; ++i)
-    ASSERT_TRUE(e->tell<limit_order>(1, modify{.price = i, .quantity = {}}, [&](outcome&& how) {
-                   in_order = in_order && how.has_value()
-                              && how->version.value() == last_version + 1;
-                   last_version = how->version.value();
-                   done.count_down();
-                 }).has_value());
+    ASSERT_TRUE(e->tell<limit_order>(1, modify{.price = i, .quantity = {}},
+                                     [&](outcome&& how) {
+                                       in_order = in_order && how.has_value()
+                                                  && how->version.value() == last_version + 1;
+                                       last_version = how->version.value();
+                                       done.count_down();
+                                     })
+                  .has_value());
   done.wait();
   EXPECT_TRUE(in_order);
 }

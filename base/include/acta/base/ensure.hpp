@@ -8,7 +8,8 @@ namespace acta::inline base {
 [[noreturn]] void ensure_failed(const char* what, std::source_location where) noexcept;
 
 /// Checks an invariant of Acta itself, in release builds too. Not for operating errors (those are
-/// `result` values): a false condition means that going on would corrupt data, so the process stops.
+/// `result` values): a false condition means that going on would corrupt data, so the process
+/// stops.
 ///
 ///     ensure(next.value() == last.value() + 1, "positions have a gap");
 constexpr void ensure(bool condition, const char* what,

@@ -159,17 +159,20 @@ concept evolves_every_event = detail::evolves_all<Aggregate, typename Aggregate:
 /// `static bool closed(const state&) noexcept` is true once nothing but refusals can follow, and
 /// lets the engine drop the actor; the next command loads it again.
 template <class Aggregate>
-concept aggregate = requires {
-  { Aggregate::category } -> std::convertible_to<std::string_view>;
-  typename Aggregate::command;
-  typename Aggregate::events;
-} && std::default_initializable<typename Aggregate::state> && decides_every_command<Aggregate>
-    && evolves_every_event<Aggregate>;
+concept aggregate =
+  requires {
+    { Aggregate::category } -> std::convertible_to<std::string_view>;
+    typename Aggregate::command;
+    typename Aggregate::events;
+  } && std::default_initializable<typename Aggregate::state> && decides_every_command<Aggregate>
+  && evolves_every_event<Aggregate>;
 
 /// True if the aggregate says that it is closed; false for aggregates that never do.
 template <aggregate Aggregate>
 [[nodiscard]] bool closed(const typename Aggregate::state& state) noexcept {
-  if constexpr (requires { { Aggregate::closed(state) } noexcept -> std::same_as<bool>; })
+  if constexpr (requires {
+                  { Aggregate::closed(state) } noexcept -> std::same_as<bool>;
+                })
     return Aggregate::closed(state);
   else
     return false;
@@ -178,8 +181,7 @@ template <aggregate Aggregate>
 /// Calls the decide() that fits the command, whether `command` is a std::variant or a plain type.
 template <aggregate Aggregate>
 [[nodiscard]] decision decide(const typename Aggregate::state& state,
-                              const typename Aggregate::command& command,
-                              emitter<Aggregate>& out) {
+                              const typename Aggregate::command& command, emitter<Aggregate>& out) {
   if constexpr (detail::decides<Aggregate, typename Aggregate::command>)
     return Aggregate::decide(state, command, out);
   else

@@ -16,8 +16,8 @@ namespace acta::projections {
                                           log_position from = log_position(1));
 
 /// An actor that keeps a projection up to date with an engine's log, on a thread of its own. It is
-/// told "the log reaches P", at most once until it has looked, and pulls the records itself: catching
-/// up and following are the same code, and a slow projection holds nobody back.
+/// told "the log reaches P", at most once until it has looked, and pulls the records itself:
+/// catching up and following are the same code, and a slow projection holds nobody back.
 ///
 /// Lifecycle: start() begins at position 1; the destructor stops it after the batch in hand. The
 /// engine and the projection must outlive it. All functions may be called from any thread.
@@ -37,7 +37,8 @@ public:
   [[nodiscard]] result<void> status() const;
   /// Waits until the view contains `position`: with a receipt's position, one reads one's own
   /// writes. errc::timed_out says how far behind it is; or the error that stopped it.
-  [[nodiscard]] result<void> wait_for(log_position position, std::chrono::nanoseconds at_most) const;
+  [[nodiscard]] result<void> wait_for(log_position position,
+                                      std::chrono::nanoseconds at_most) const;
 
 private:
   class implementation;

@@ -12,8 +12,8 @@ namespace acta::runtime {
 /// A CAF actor with a thread of its own that does a piece of work whenever it is woken. Waking is
 /// coalesced: any number of calls before the actor looks make it look once.
 ///
-/// Lifecycle: the destructor waits for the piece in hand and ends the actor. The system must outlive
-/// it. wake() may be called from any thread, also from the work itself.
+/// Lifecycle: the destructor waits for the piece in hand and ends the actor. The system must
+/// outlive it. wake() may be called from any thread, also from the work itself.
 class background_actor {
 public:
   /// Does a piece of work, on the actor's thread; true if there is more to do at once. Must not

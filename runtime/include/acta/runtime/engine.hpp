@@ -67,8 +67,8 @@ public:
   /// Makes the categories and event types of the aggregates known to the store, reads the log (to
   /// check it and to find the streams), and starts the threads. Errors: those of the log.
   template <domain::aggregate... Aggregates>
-  [[nodiscard]] static result<std::unique_ptr<engine>>
-  open(std::unique_ptr<storage::event_log> log, const engine_options& options = {}) {
+  [[nodiscard]] static result<std::unique_ptr<engine>> open(std::unique_ptr<storage::event_log> log,
+                                                            const engine_options& options = {}) {
     std::vector<registration> types;
     (types.push_back({&detail::typed_aggregate<Aggregates>::tag,
                       std::make_unique<detail::typed_aggregate<Aggregates>>()}),
@@ -154,9 +154,9 @@ private:
   class implementation;
 
   explicit engine(std::unique_ptr<implementation> made) noexcept;
-  [[nodiscard]] static result<std::unique_ptr<engine>>
-  open(std::unique_ptr<storage::event_log> log, const engine_options& options,
-       std::vector<registration> types);
+  [[nodiscard]] static result<std::unique_ptr<engine>> open(std::unique_ptr<storage::event_log> log,
+                                                            const engine_options& options,
+                                                            std::vector<registration> types);
   [[nodiscard]] result<void> send(const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command);
   [[nodiscard]] category_id category_of(const void* tag) const;

@@ -30,17 +30,17 @@ public:
   log_cursor& operator=(const log_cursor&) = delete;
   virtual ~log_cursor() = default;
 
-  /// The next records in order, at most limits::cursor_batch; empty at the snapshot's tail. The span
-  /// itself is valid until the next call, the records as long as the snapshot. errc::corrupt names
-  /// the position of a record that does not parse or is missing.
+  /// The next records in order, at most limits::cursor_batch; empty at the snapshot's tail. The
+  /// span itself is valid until the next call, the records as long as the snapshot. errc::corrupt
+  /// names the position of a record that does not parse or is missing.
   [[nodiscard]] virtual result<std::span<const record_view>> next() = 0;
 
 protected:
   log_cursor() = default;
 };
 
-/// The log as it was at one moment. Zero-copy: records point into the store, and are valid until the
-/// snapshot is refreshed or destroyed, which is why they can only be had from an lvalue. May be
+/// The log as it was at one moment. Zero-copy: records point into the store, and are valid until
+/// the snapshot is refreshed or destroyed, which is why they can only be had from an lvalue. May be
 /// handed from thread to thread; used by one at a time. An old snapshot keeps pages of the log from
 /// reuse: refresh it, or let it go.
 ///
@@ -56,7 +56,8 @@ public:
   /// The newest position in this snapshot; 0 if the log is empty.
   [[nodiscard]] virtual log_position tail() const noexcept = 0;
 
-  /// Moves to the newest state of the log. Everything read before is invalid. No cursor may be open.
+  /// Moves to the newest state of the log. Everything read before is invalid. No cursor may be
+  /// open.
   [[nodiscard]] virtual result<void> refresh() = 0;
 
   /// The record at a position. errc::not_found beyond the tail and at 0.
@@ -116,8 +117,8 @@ struct log_options {
 /// Durability `power`. The store is held exclusively until the log is destroyed: a second opener,
 /// in this process or another, gets errc::store_in_use with the holder's process id and name.
 /// Other errors: foreign_store, newer_format, corrupt, permission_denied, no_space, io.
-[[nodiscard]] result<std::unique_ptr<event_log>>
-open_log(const std::filesystem::path& directory, const log_options& options = {});
+[[nodiscard]] result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directory,
+                                                          const log_options& options = {});
 
 /// A log in memory with the same behaviour. Durability `memory`.
 [[nodiscard]] std::unique_ptr<event_log> make_memory_log();

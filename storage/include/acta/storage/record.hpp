@@ -14,18 +14,18 @@ namespace acta::storage {
 /// The fixed part of a record, little endian, at an 8-byte aligned address. The key follows it,
 /// then the metadata, then the payload, each padded with zeros to 8 bytes.
 struct record_header {
-  std::uint64_t checksum;        ///< XXH3-64 of everything after this field, padding included.
-  std::uint64_t version;         ///< stream_version of this event.
-  std::int64_t recorded_at_ns;   ///< When it was decided: ns since 1970-01-01T00:00:00Z.
-  acta::command_id command;      ///< The command it came from.
-  std::uint32_t payload_size;    ///< Bytes of FlatBuffer, without padding.
-  std::uint16_t metadata_size;   ///< Bytes of metadata, without padding.
-  std::uint16_t event_type;      ///< event_type_id in this store's dictionary.
-  std::uint16_t schema_version;  ///< domain::schema_version of the event.
-  std::uint16_t category;        ///< category_id in this store's dictionary.
-  std::uint8_t key_kind;         ///< acta::key_kind.
-  std::uint8_t key_size;         ///< Bytes of key, without padding.
-  std::uint16_t remaining;       ///< Events of the same command that follow; 0 for its last one.
+  std::uint64_t checksum;       ///< XXH3-64 of everything after this field, padding included.
+  std::uint64_t version;        ///< stream_version of this event.
+  std::int64_t recorded_at_ns;  ///< When it was decided: ns since 1970-01-01T00:00:00Z.
+  acta::command_id command;     ///< The command it came from.
+  std::uint32_t payload_size;   ///< Bytes of FlatBuffer, without padding.
+  std::uint16_t metadata_size;  ///< Bytes of metadata, without padding.
+  std::uint16_t event_type;     ///< event_type_id in this store's dictionary.
+  std::uint16_t schema_version; ///< domain::schema_version of the event.
+  std::uint16_t category;       ///< category_id in this store's dictionary.
+  std::uint8_t key_kind;        ///< acta::key_kind.
+  std::uint8_t key_size;        ///< Bytes of key, without padding.
+  std::uint16_t remaining;      ///< Events of the same command that follow; 0 for its last one.
 };
 static_assert(sizeof(record_header) == 56 && alignof(record_header) == 8);
 

@@ -73,8 +73,8 @@ struct limit_order {
   };
 
   using command = std::variant<submit, modify, replace, reduce, cancel, execute>;
-  using events = event_list<order_submitted, order_modified, order_reduced, order_cancelled,
-                            order_executed>;
+  using events =
+    event_list<order_submitted, order_modified, order_reduced, order_cancelled, order_executed>;
   using out = emitter<limit_order>;
 
   [[nodiscard]] static decision decide(const state& now, const submit& command, out& events);
