@@ -10,8 +10,9 @@ namespace acta::sim {
 template <class T>
 std::optional<T> parse_integer(std::string_view text) noexcept {
   T value{};
-  const auto* end = text.data() + text.size();
-  const auto [stopped, code] = std::from_chars(text.data(), end, value);
+  const auto* begin = text.data();
+  const auto* end = begin + text.size();
+  const auto [stopped, code] = std::from_chars(begin, end, value);
   if (code != std::errc{} || stopped != end)
     return std::nullopt;
   return value;

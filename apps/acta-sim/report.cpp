@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <iterator>
 #include <string_view>
 
@@ -26,7 +27,7 @@ namespace {
 }
 
 [[nodiscard]] std::string grouped(double number) {
-  return grouped(static_cast<std::uint64_t>(number + 0.5));
+  return grouped(static_cast<std::uint64_t>(std::llround(number)));
 }
 
 class table {
@@ -116,7 +117,7 @@ std::string to_json(const report& of) {
   for (const auto& one : of.projections)
     projections.push_back(
       {{"name", one.name}, {"position", one.position}, {"lag_events", one.lag_events}});
-  nlohmann::ordered_json all{
+  const nlohmann::ordered_json all{
     {"feed", of.feed},
     {"durability", of.durability},
     {"store", of.store},

@@ -43,7 +43,7 @@ public:
   [[nodiscard]] result<log_position> last_position(MDB_txn* in) const;
   [[nodiscard]] result<std::uint64_t> count_events(MDB_txn* in) const;
   /// Stores one entry of `meta` in a transaction of its own.
-  [[nodiscard]] result<void> put_meta(std::string_view key, std::string_view value);
+  [[nodiscard]] result<void> put_meta(std::string_view name, std::string_view text);
 
 private:
   struct closer {
@@ -56,7 +56,7 @@ private:
   [[nodiscard]] result<void> open_databases();
   [[nodiscard]] result<void> make_format(std::int64_t now_ns);
   [[nodiscard]] result<void> check_format(std::string_view stored) const;
-  [[nodiscard]] result<std::string> get_meta(std::string_view key) const;
+  [[nodiscard]] result<std::string> get_meta(std::string_view name) const;
 
   std::filesystem::path path_;
   std::unique_ptr<MDB_env, closer> environment_;

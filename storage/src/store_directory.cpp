@@ -87,7 +87,7 @@ result<void> sync_store_directory(const fs::path& store) {
   }
   const auto parent = fs::absolute(store).lexically_normal().parent_path();
   // Not readable by this user, perhaps; then making the store there was another's business.
-  (void)sync_directory(parent);
+  [[maybe_unused]] const auto ignored = sync_directory(parent);
   return {};
 }
 

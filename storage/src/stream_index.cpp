@@ -130,7 +130,7 @@ public:
       if (!record)
         return std::unexpected(record.error());
       if (record->is_of(stream))
-        found.push_back(log_position(at));
+        found.emplace_back(at);
     }
     std::ranges::reverse(found);
     return check_versions(stream, snapshot, std::move(found));

@@ -72,7 +72,7 @@ void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_u
       break;
     case caf::intrusive::inbox_result::queue_closed:
       if (mid.is_request()) {
-        caf::detail::sync_request_bouncer bounce{caf::make_error(caf::sec::request_receiver_down)};
+        const caf::detail::sync_request_bouncer bounce{caf::make_error(caf::sec::request_receiver_down)};
         bounce(sender, mid);
       }
       break;
@@ -85,6 +85,7 @@ void aggregate_actor::launch(caf::execution_unit*, bool, bool) {
 
 bool aggregate_actor::cleanup(caf::error&& reason, caf::execution_unit* host) {
   // Not local_actor's, which takes the lock of the system's clock to cancel timeouts: it has none.
+  // NOLINTNEXTLINE(bugprone-parent-virtual-call)
   return caf::monitorable_actor::cleanup(std::move(reason), host);
 }
 
@@ -130,7 +131,7 @@ void aggregate_actor::handle(caf::mailbox_element_ptr element, caf::execution_un
     return;
   if (handle_system_message(*element, unit, true) || !element->mid.is_request())
     return;
-  caf::detail::sync_request_bouncer bounce{caf::make_error(caf::sec::unexpected_message)};
+  const caf::detail::sync_request_bouncer bounce{caf::make_error(caf::sec::unexpected_message)};
   bounce(*element);
 }
 

@@ -11,16 +11,7 @@ namespace acta::runtime {
 class background_actor::implementation {
 public:
   implementation(caf::actor_system& system, work todo) : todo_(std::move(todo)) {
-    actor_ = system.spawn<caf::detached + caf::hidden>([this](caf::event_based_actor* self) {
-      self->attach_functor([this] { ended_.count_down(); });
-      return caf::behavior{[this, self](look_atom) {
-        // Cleared before the work: whoever wakes after this is looked for again. Acquire, so that
-        // the work sees what the one who woke had done.
-        woken_.exchange(false, std::memory_order_acq_rel);
-        if (todo_() && !woken_.exchange(true, std::memory_order_acq_rel))
-          self->send(self, look_atom::value);
-      }};
-    });
+    actor_ = system.spawn<caf::detached + caf::hidden>(start, this);
   }
 
   ~implementation() {
@@ -38,6 +29,17 @@ public:
 
 private:
   using look_atom = caf::atom_constant<caf::atom("look")>;
+
+  static caf::behavior start(caf::event_based_actor* self, implementation* of) {
+    self->attach_functor([of] { of->ended_.count_down(); });
+    return {[of, self](look_atom) {
+      // Cleared before the work: whoever wakes after this is looked for again. Acquire, so that
+      // the work sees what the one who woke had done.
+      of->woken_.exchange(false, std::memory_order_acq_rel);
+      if (of->todo_() && !of->woken_.exchange(true, std::memory_order_acq_rel))
+        self->send(self, look_atom::value);
+    }};
+  }
 
   work todo_;
   std::atomic<bool> woken_{false};
