@@ -62,9 +62,31 @@ result<lmdb_environment> lmdb_environment::open(const std::filesystem::path& dir
     code = mdb_env_open(raw, directory.c_str(), MDB_NOTLS, file_mode);
   if (code != MDB_SUCCESS)
     return lmdb_failure(code, made.path_, "open");
+  if (auto whole = made.check_size(); !whole)
+    return failure(whole);
   if (auto opened = made.open_databases(); !opened)
     return failure(opened);
   return made;
+}
+
+/// LMDB reads through a map, so that a page beyond the end of the file would be a SIGBUS and no
+/// error. A commit writes every page up to its last one (nothing is deleted here, so LMDB leaves no
+/// page out), so a file that is shorter has been cut.
+result<void> lmdb_environment::check_size() const {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  mdb_env_info(get(), &info);
+  mdb_env_stat(get(), &stat);
+  std::error_code unreadable;
+  const auto size = std::filesystem::file_size(path_, unreadable);
+  const auto needed = (info.me_last_pgno + 1) * stat.ms_psize;
+  if (unreadable)
+    return system_failure(unreadable.value(), path_, "looking at its size");
+  if (size < needed)
+    return failure(errc::corrupt, fmt::format("'{}' was cut short: it has {} bytes, and its last "
+                                              "commit {}; restore a backup",
+                                              path_.string(), size, needed));
+  return {};
 }
 
 result<void> lmdb_environment::open_databases() {

@@ -53,6 +53,7 @@ private:
   lmdb_environment(std::filesystem::path path, MDB_env* environment)
       : path_(std::move(path)), environment_(environment) {}
 
+  [[nodiscard]] result<void> check_size() const;
   [[nodiscard]] result<void> open_databases();
   [[nodiscard]] result<void> make_format(std::int64_t now_ns);
   [[nodiscard]] result<void> check_format(std::string_view stored) const;

@@ -13,7 +13,7 @@ using out = limit_order::out;
 
 [[nodiscard]] decision refuse_quantity(std::int64_t quantity) {
   return reject(refusal::invalid_quantity,
-                fmt::format("invalid_quantity: {} is not positive", quantity));
+                fmt::format("invalid_quantity: {} is not from 1 to {}", quantity, max_quantity));
 }
 
 /// Accepts if the order rests.
@@ -29,7 +29,7 @@ using out = limit_order::out;
 }
 
 [[nodiscard]] decision check_new(side at, std::int64_t quantity) {
-  if (quantity <= 0)
+  if (quantity <= 0 || quantity > max_quantity)
     return refuse_quantity(quantity);
   if (at != side::buy && at != side::sell)
     return reject(refusal::invalid_quantity,
@@ -93,7 +93,7 @@ decision limit_order::decide(const state& now, const modify& command, out& event
     return open;
   const auto price = command.price.value_or(now.price);
   const auto quantity = command.quantity.value_or(now.quantity);
-  if (quantity <= 0)
+  if (quantity <= 0 || quantity > max_quantity)
     return refuse_quantity(quantity);
   if (price != now.price || quantity != now.quantity)
     emit_modified(price, quantity, events);
@@ -117,7 +117,7 @@ decision limit_order::decide(const state& now, const replace& command, out& even
 decision limit_order::decide(const state& now, const reduce& command, out& events) {
   if (auto open = check_open(now); !open)
     return open;
-  if (command.quantity <= 0)
+  if (command.quantity <= 0 || command.quantity > max_quantity)
     return refuse_quantity(command.quantity);
   if (command.quantity > now.quantity)
     return reject(refusal::invalid_quantity,
@@ -139,7 +139,7 @@ decision limit_order::decide(const state& now, const cancel& command, out& event
 decision limit_order::decide(const state& now, const execute& command, out& events) {
   if (auto open = check_open(now); !open)
     return open;
-  if (command.quantity <= 0)
+  if (command.quantity <= 0 || command.quantity > max_quantity)
     return refuse_quantity(command.quantity);
   if (command.quantity > now.quantity)
     return reject(refusal::over_execution, fmt::format("over_execution: {} executed, and {} rest",

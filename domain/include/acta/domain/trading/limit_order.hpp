@@ -12,12 +12,15 @@
 /// id, that of an instrument its number. Prices are in 1e-9 of the currency, quantities in units.
 namespace acta::domain::trading {
 
+/// The most one command may say of a quantity: so nine million of them can be added up in 64 bits.
+inline constexpr std::int64_t max_quantity = 1'000'000'000'000;
+
 /// Why a command is refused. Pinned.
 enum class refusal : std::uint16_t {
   unknown_order = 1,    ///< Never submitted.
   order_exists = 2,     ///< Submitted before.
   over_execution = 3,   ///< More than what rests.
-  invalid_quantity = 4, ///< Not positive, or a reduction by more than what rests.
+  invalid_quantity = 4, ///< Not 1 to max_quantity, or a reduction by more than what rests.
   order_closed = 5,     ///< Cancelled, or nothing left.
 };
 [[nodiscard]] std::string_view name(refusal code) noexcept;

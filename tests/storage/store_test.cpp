@@ -1,0 +1,252 @@
+// What can be wrong with a store on disk, and what is said of it.
+#include "../support/records.hpp"
+#include "../support/scratch_directory.hpp"
+
+#include <acta/storage/event_log.hpp>
+#include <acta/storage/stream_index.hpp>
+
+#include <gtest/gtest.h>
+#include <lmdb.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace acta::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using storage::event_log;
+using storage::open_log;
+
+class store_test : public ::testing::Test {
+protected:
+  [[nodiscard]] fs::path store() const { return directory_.path() / "store"; }
+
+  void fill(std::uint64_t count) {
+    auto log = open_log(store());
+    ASSERT_TRUE(log) << log.error().message();
+    for (std::uint64_t i = 1; i <= count; ++i) {
+      const finished_record record(stream_id(category_id(1), 1), i, "payload");
+      const std::array records{record.bytes()};
+      ASSERT_TRUE((*log)->append(records));
+    }
+  }
+
+  void expect_refused(errc code, const std::string& part) {
+    const auto opened = open_log(store());
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), code) << opened.error().message();
+    EXPECT_NE(opened.error().message().find(part), std::string::npos) << opened.error().message();
+    EXPECT_EQ(opened.error().message().find('\n'), std::string::npos) << "one line";
+  }
+
+  /// Changes what is stored under a key of one of the databases.
+  void put(const char* database, std::string key, std::string value) {
+    MDB_env* raw = nullptr;
+    ASSERT_EQ(mdb_env_create(&raw), 0);
+    const std::unique_ptr<MDB_env, decltype(&mdb_env_close)> env(raw, mdb_env_close);
+    ASSERT_EQ(mdb_env_set_maxdbs(raw, 4), 0);
+    ASSERT_EQ(mdb_env_set_mapsize(raw, std::size_t{1} << 30U), 0);
+    ASSERT_EQ(mdb_env_open(raw, (store() / "log").c_str(), 0, 0644), 0);
+    MDB_txn* writer = nullptr;
+    ASSERT_EQ(mdb_txn_begin(raw, nullptr, 0, &writer), 0);
+    MDB_dbi dbi = 0;
+    ASSERT_EQ(mdb_dbi_open(writer, database, 0, &dbi), 0);
+    MDB_val at{key.size(), key.data()};
+    MDB_val to{value.size(), value.data()};
+    ASSERT_EQ(mdb_put(writer, dbi, &at, &to, 0), 0);
+    ASSERT_EQ(mdb_txn_commit(writer), 0);
+  }
+
+  scratch_directory directory_;
+};
+
+TEST_F(store_test, keeps_its_events_and_names_when_it_is_opened_again) {
+  {
+    auto log = open_log(store());
+    ASSERT_TRUE(log);
+    ASSERT_EQ((*log)->register_category("order"), category_id(1));
+    ASSERT_EQ((*log)->register_event_type("submitted"), event_type_id(1));
+  }
+  fill(3);
+  fill(0);
+  auto log = open_log(store());
+  ASSERT_TRUE(log);
+  EXPECT_EQ((*log)->tail(), log_position(3));
+  EXPECT_EQ((*log)->category_name(category_id(1)), "order");
+  EXPECT_EQ((*log)->event_type_name(event_type_id(1)), "submitted");
+  EXPECT_TRUE((*(*log)->snapshot())->at(log_position(3))->verify());
+}
+
+TEST_F(store_test, is_refused_to_a_second_opener_of_the_same_process_and_named) {
+  const auto first = open_log(store());
+  ASSERT_TRUE(first);
+  expect_refused(errc::store_in_use, std::to_string(::getpid()));
+}
+
+TEST_F(store_test, is_refused_to_a_second_process_until_the_first_ends) {
+  auto first = open_log(store());
+  ASSERT_TRUE(first);
+  const auto open_in_child = [&] {
+    const auto child = ::fork();
+    if (child == 0) {
+      const auto opened = open_log(store());
+      ::_exit(opened ? 0 : static_cast<int>(opened.error().code()));
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  EXPECT_EQ(open_in_child(), static_cast<int>(errc::store_in_use));
+  first->reset();
+  EXPECT_EQ(open_in_child(), 0);
+}
+
+TEST_F(store_test, is_not_made_in_a_directory_of_other_things) {
+  fs::create_directory(store());
+  std::ofstream(store() / "letter.txt") << "dear";
+  expect_refused(errc::foreign_store, "letter.txt");
+  EXPECT_FALSE(fs::exists(store() / "log")) << "nothing is left behind";
+}
+
+TEST_F(store_test, is_not_a_file) {
+  std::ofstream(store()) << "text";
+  expect_refused(errc::foreign_store, "store");
+}
+
+TEST_F(store_test, needs_a_parent_directory) {
+  const auto opened = open_log(directory_.path() / "no" / "such");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), errc::not_found) << opened.error().message();
+}
+
+TEST_F(store_test, needs_a_place_it_may_write) {
+  if (::geteuid() == 0)
+    GTEST_SKIP() << "root may write everywhere";
+  fs::create_directory(store());
+  fs::permissions(store(), fs::perms::owner_read | fs::perms::owner_exec);
+  expect_refused(errc::permission_denied, "store");
+  fs::permissions(store(), fs::perms::owner_all);
+}
+
+TEST_F(store_test, cannot_be_made_in_proc) {
+  const auto opened = open_log("/proc/acta-store");
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message().find("/proc/acta-store"), std::string::npos);
+}
+
+TEST_F(store_test, refuses_a_file_that_is_not_lmdbs) {
+  fs::create_directories(store() / "log");
+  std::ofstream(store() / "log" / "data.mdb") << std::string(65'536, 'x');
+  expect_refused(errc::corrupt, "log");
+}
+
+TEST_F(store_test, refuses_another_programs_lmdb_file) {
+  fs::create_directories(store() / "log");
+  MDB_env* env = nullptr;
+  ASSERT_EQ(mdb_env_create(&env), 0);
+  ASSERT_EQ(mdb_env_open(env, (store() / "log").c_str(), 0, 0644), 0);
+  MDB_txn* writer = nullptr;
+  ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &writer), 0);
+  MDB_dbi dbi = 0;
+  ASSERT_EQ(mdb_dbi_open(writer, nullptr, 0, &dbi), 0);
+  MDB_val key{3, const_cast<char*>("key")};
+  ASSERT_EQ(mdb_put(writer, dbi, &key, &key, 0), 0);
+  ASSERT_EQ(mdb_txn_commit(writer), 0);
+  mdb_env_close(env);
+  expect_refused(errc::foreign_store, "Acta");
+}
+
+TEST_F(store_test, refuses_a_newer_format_and_says_which) {
+  fill(1);
+  put("meta", "format",
+      std::string("ACTALOG\0", 8) + std::string("\x63\0\0\0", 4) + "\x04\x03\x02\x01");
+  expect_refused(errc::newer_format, "99");
+}
+
+TEST_F(store_test, refuses_a_format_entry_that_is_none) {
+  fill(1);
+  put("meta", "format", "something else");
+  expect_refused(errc::foreign_store, "log");
+}
+
+TEST_F(store_test, refuses_a_file_that_was_cut_short) {
+  fill(500);
+  const auto file = store() / "log" / "data.mdb";
+  fs::resize_file(file, fs::file_size(file) / 2 / 4096 * 4096);
+  expect_refused(errc::corrupt, "data.mdb");
+}
+
+TEST_F(store_test, finds_a_damaged_record_by_its_checksum) {
+  fill(3);
+  {
+    const finished_record record(stream_id(category_id(1), 1), 2, "pAyload");
+    auto bytes = std::string(text_of(record.bytes()));
+    bytes[70] = 'X';
+    std::string key(8, '\0');
+    key[0] = 2;
+    put("events", key, bytes);
+  }
+  auto log = open_log(store());
+  ASSERT_TRUE(log);
+  storage::stream_index index(**log);
+  const auto indexed = index.catch_up(storage::stream_index::check::checksum);
+  ASSERT_FALSE(indexed);
+  EXPECT_EQ(indexed.error().code(), errc::corrupt);
+  EXPECT_NE(indexed.error().message().find("position 2"), std::string::npos)
+    << indexed.error().message();
+  EXPECT_EQ(index.watermark(), log_position(1));
+}
+
+/// What a crash may leave of a store that was being made: any prefix of its files.
+TEST_F(store_test, is_made_again_where_making_it_was_interrupted) {
+  const auto try_with = [&](const std::vector<std::string>& names) {
+    fs::remove_all(store());
+    fs::create_directory(store());
+    for (const auto& name : names) {
+      if (name.ends_with('/'))
+        fs::create_directory(store() / name);
+      else
+        std::ofstream(store() / name).flush();
+    }
+    const auto opened = open_log(store());
+    EXPECT_TRUE(opened) << (opened ? "" : opened.error().message());
+  };
+  try_with({});
+  try_with({"log/"});
+  try_with({"log/", "writer.lock"});
+  try_with({"log/", "writer.lock", "log/lock.mdb"});
+  try_with({"log/", "writer.lock", "log/lock.mdb", "log/data.mdb"});
+}
+
+TEST_F(store_test, says_so_when_its_map_is_full_and_goes_on_with_a_larger_one) {
+  std::uint64_t stored = 0;
+  {
+    auto log = open_log(store(), {.map_size = std::size_t{64} * 4096});
+    ASSERT_TRUE(log) << log.error().message();
+    const std::string payload(3000, 'x');
+    for (;; ++stored) {
+      const finished_record record(stream_id(category_id(1), 1), stored + 1, payload);
+      const std::array records{record.bytes()};
+      const auto appended = (*log)->append(records);
+      if (!appended) {
+        EXPECT_EQ(appended.error().code(), errc::map_full) << appended.error().message();
+        break;
+      }
+      ASSERT_LT(stored, 1000U);
+    }
+  }
+  fill(0);
+  const auto log = open_log(store());
+  ASSERT_TRUE(log);
+  EXPECT_EQ((*log)->tail(), log_position(stored));
+}
+
+} // namespace
+} // namespace acta::tests
