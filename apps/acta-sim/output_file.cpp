@@ -18,8 +18,13 @@ namespace {
 } // namespace
 
 result<output_file> output_file::create(const std::filesystem::path& path) {
+  std::error_code unknown;
+  const auto there = std::filesystem::status(path, unknown).type();
+  const bool plain =
+    there == std::filesystem::file_type::regular || there == std::filesystem::file_type::not_found;
   auto beside = path;
-  beside += ".unfinished";
+  if (plain)
+    beside += ".unfinished";
   auto* file = std::fopen(beside.c_str(), "wb");
   if (file == nullptr)
     return cannot_write(path, errno);
@@ -27,7 +32,7 @@ result<output_file> output_file::create(const std::filesystem::path& path) {
 }
 
 output_file::~output_file() {
-  if (file_ == nullptr)
+  if (file_ == nullptr || beside_ == path_)
     return;
   std::error_code ignored;
   std::filesystem::remove(beside_, ignored);
@@ -44,6 +49,8 @@ result<void> output_file::finish() {
   if (!written)
     return cannot_write(path_, code != 0 ? code : EIO);
   file_.reset();
+  if (beside_ == path_)
+    return {};
   std::error_code failed;
   std::filesystem::rename(beside_, path_, failed);
   if (failed)

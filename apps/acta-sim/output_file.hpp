@@ -10,7 +10,7 @@
 namespace acta::sim {
 
 /// A file that appears under its name only when it is complete: written beside it and renamed.
-/// An unfinished one is removed. Not thread-safe.
+/// An unfinished one is removed. A pipe or device is written as it is. Not thread-safe.
 class output_file {
 public:
   [[nodiscard]] static result<output_file> create(const std::filesystem::path& path);

@@ -236,11 +236,11 @@ private:
 
   /// Says what is safe when a run fails.
   [[nodiscard]] std::unexpected<error> add_receipted(const error& why, const tally& results) const {
-    return failure(why.code(),
-                   fmt::format("{} ({} commands had their receipt before, and are stored{})",
-                               why.message(), results.accepted,
-                               chosen_.store.empty() ? " until this program ends"
-                                                     : "; run the same again to go on"));
+    return failure(
+      why.code(), fmt::format("{} ({} events of {} commands have their receipts, and are stored{})",
+                              why.message(), results.events, results.accepted,
+                              chosen_.store.empty() ? " until this program ends"
+                                                    : "; run the same again to go on"));
   }
 
   [[nodiscard]] report make_report(const driver& drive) const {

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <lmdb.h>
 
+#include <sys/statvfs.h>
+
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 
 namespace acta::storage {
@@ -57,10 +60,20 @@ struct meaning {
                  fmt::format("'{}': {} failed: {}; {}", path.string(), doing, text, what.way_out));
 }
 
+/// LMDB calls a write that was cut short an EIO. On a device that is full, that was why.
+[[nodiscard]] bool is_device_full(const std::filesystem::path& path) noexcept {
+  struct statvfs device{};
+  constexpr std::uint64_t a_few_pages = 65'536;
+  return ::statvfs(path.c_str(), &device) == 0
+         && std::uint64_t{device.f_bavail} * device.f_frsize < a_few_pages;
+}
+
 } // namespace
 
 std::unexpected<error> lmdb_failure(int code, const std::filesystem::path& path,
                                     std::string_view doing) {
+  if (code == EIO && is_device_full(path))
+    code = ENOSPC;
   return describe(meaning_of_lmdb(code), mdb_strerror(code), path, doing);
 }
 
