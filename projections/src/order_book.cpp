@@ -21,9 +21,8 @@ public:
 
   /// Adds `quantity` and `orders`, both of which may be negative, to a level.
   void change(std::int64_t price, std::int64_t quantity, int orders) {
-    const auto at = std::find_if(levels_.rbegin(), levels_.rend(), [&](const price_level& level) {
-                      return !better(level.price, price);
-                    }).base();
+    const auto at = std::ranges::partition_point(
+      levels_, [&](const price_level& level) { return !better(level.price, price); });
     // `at` follows the last level that is not better than `price`.
     if (at == levels_.begin() || std::prev(at)->price != price) {
       ensure(quantity > 0 && orders == 1, "only a new order makes a level");

@@ -116,16 +116,12 @@ public:
     core_.committer->drain();
     housekeeper_->stop();
     core_.committer->stop();
-    registry_->clear();
-    host_.reset();
+    registry_->clear(); // the host goes on, for projectors and others' actors, until the end
   }
 
   [[nodiscard]] core& shared() noexcept { return core_; }
   [[nodiscard]] const core& shared() const noexcept { return core_; }
-  [[nodiscard]] actor_host& host() noexcept {
-    ensure(host_.has_value(), "engine::system() after stop()");
-    return *host_;
-  }
+  [[nodiscard]] actor_host& host() noexcept { return *host_; }
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
 private:

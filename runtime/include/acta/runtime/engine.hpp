@@ -52,13 +52,13 @@ struct engine_counters {
 
 /// Runs aggregates over a log: each stream is one CAF actor that handles one command at a time.
 ///
-/// Lifecycle: open() takes the log; the destructor stops. stop() refuses new commands, waits until
-/// every command that was taken is settled, and ends the threads.
-/// Threads: everything but the destructor may be called from any thread, not from outcome handlers
-/// where their documentation says so.
-/// Durability: a receipt is given when the command's events are as durable as the log promises.
-/// Errors: after a failed commit the engine answers every command with errc::commit_failed and its
-/// reason; destroy it, open the store again and go on. Nothing receipted is lost.
+/// Lifecycle: open() takes the log; the destructor stops. stop() refuses new commands and waits
+/// until every command that was taken is settled; the log and the actor system stay until the
+/// destructor. Threads: everything but the destructor may be called from any thread, not from
+/// outcome handlers where their documentation says so. Durability: a receipt is given when the
+/// command's events are as durable as the log promises. Errors: after a failed commit the engine
+/// answers every command with errc::commit_failed and its reason; destroy it, open the store again
+/// and go on. Nothing receipted is lost.
 ///
 ///     auto engine = runtime::engine::open<limit_order>(std::move(log));
 ///     auto receipt = (*engine)->ask<limit_order>(42, submit{...});
@@ -127,8 +127,8 @@ public:
     return category_of(&detail::typed_aggregate<Aggregate>::tag);
   }
 
-  /// Refuses new commands, waits until all that were taken are settled, and ends the engine's
-  /// threads. Safe to call twice. Not from an outcome handler.
+  /// Refuses new commands, waits until all that were taken are settled, and ends the threads that
+  /// write. Projectors may go on reading. Safe to call twice. Not from an outcome handler.
   void stop() noexcept;
 
   /// The log this engine writes; reading it is allowed on any thread.
@@ -143,7 +143,8 @@ public:
   class tail_subscription;
   [[nodiscard]] std::unique_ptr<tail_subscription> on_tail(tail_listener listener);
 
-  /// The CAF system the aggregates live in, for actors of one's own. Valid until stop().
+  /// The CAF system the aggregates live in, for actors of one's own, which must end before the
+  /// engine does.
   [[nodiscard]] caf::actor_system& system() noexcept;
 
 private:
