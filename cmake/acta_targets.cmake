@@ -30,6 +30,7 @@ function(acta_add_library name)
   set_target_properties(acta_${name} PROPERTIES EXPORT_NAME ${name})
   target_sources(acta_${name} PRIVATE ${arg_SOURCES}
     PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${arg_HEADERS})
+  set_target_properties(acta_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   acta_configure(acta_${name})
 endfunction()
 

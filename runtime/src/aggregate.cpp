@@ -162,6 +162,7 @@ settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging&
            "an event just emitted does not evolve its aggregate");
   }
   version_ += records.size();
+  ensure(remaining == 0, "the last event of a command is followed by none");
   if (!records.empty() && !command->id().empty())
     remember(command->id(), version_, records.size());
   return {.command = std::move(command),
@@ -195,6 +196,7 @@ const aggregate::remembered* aggregate::find(const command_id& id) const noexcep
 result<void> aggregate::load() {
   if (state_ != nullptr)
     return {};
+  ensure(version_ == 0 && recent_.empty(), "what is loaded was forgotten before");
   state_ = category_.type->make_state();
   if (core_.index->surely_absent(stream_))
     return {};
@@ -226,7 +228,8 @@ result<void> aggregate::load_events() {
                                  "aggregate's, or its FlatBuffer is damaged; run verify",
                                  position.value(), stream_.to_string(),
                                  record->event_type().value()));
-    version_ = record->version().value();
+    ensure(record->version().value() == version_ + 1, "the index checked the versions");
+    ++version_;
     ++events_of_command;
     if (record->header().remaining == 0) {
       if (!record->header().command.empty())

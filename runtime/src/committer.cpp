@@ -74,7 +74,8 @@ bool committer::admit() noexcept {
 // As with sleeping_: drain() says that it waits and then looks at the count, and this changes the
 // count and then looks whether somebody waits, all seq_cst.
 void committer::dismiss(std::int64_t commands) noexcept {
-  in_flight_.fetch_sub(commands, std::memory_order_seq_cst);
+  ensure(in_flight_.fetch_sub(commands, std::memory_order_seq_cst) >= commands,
+         "no more outcomes than commands");
   if (draining_.load(std::memory_order_seq_cst) != 0) {
     draining_.store(0, std::memory_order_seq_cst);
     draining_.notify_all();
@@ -118,11 +119,12 @@ void committer::take() {
 }
 
 void committer::commit() {
-  log_position last = core_.log->tail();
+  auto last = core_.log->tail();
+  const auto expected = log_position(last.value() + records_.size());
   if (!has_failed()) {
     auto appended = core_.log->append(records_);
     if (appended) {
-      ensure(appended->value() == last.value() + records_.size(), "the log gave other positions");
+      ensure(*appended == expected, "the log gives the positions it was asked for");
       commits_.fetch_add(records_.empty() ? 0 : 1, std::memory_order_relaxed);
       events_.fetch_add(records_.size(), std::memory_order_relaxed);
     } else {
@@ -136,6 +138,7 @@ void committer::commit() {
   const auto handed_on =
     static_cast<std::int64_t>(for_housekeeper_.repeats.size() - handed_on_before);
   settlements_.clear();
+  ensure(has_failed() || last == expected, "the receipts' positions are those of the records");
   const bool stored = !records_.empty() && !has_failed();
   records_.clear();
   for (auto& shard : shards_)
@@ -151,10 +154,15 @@ void committer::commit() {
 
 /// Answers one command; `last` is the position of the record before this command's.
 void committer::answer(settlement& one, log_position& last) {
+  ensure(one.command != nullptr, "an answer is to a command");
   if (has_failed()) {
     one.command->settle(failure(errc::commit_failed, failed()->message()));
     return;
   }
+  // In the order of the aggregate's commands, and once each: a number that came late could be taken
+  // for one of the actor that followed.
+  if (const auto handled = std::exchange(one.finished_after, 0); handled != 0)
+    for_housekeeper_.finished.push_back({one.stream, handled});
   switch (one.how) {
     case settlement::kind::accepted:
       last = log_position(last.value() + one.events);
@@ -166,8 +174,6 @@ void committer::answer(settlement& one, log_position& last) {
     case settlement::kind::known: one.command->settle(one.answer); break;
     case settlement::kind::repeat: for_housekeeper_.repeats.push_back(std::move(one)); return;
   }
-  if (one.finished_after != 0)
-    for_housekeeper_.finished.push_back({one.stream, one.finished_after});
 }
 
 void committer::fail_with(const error& why) {

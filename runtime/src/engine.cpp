@@ -76,6 +76,7 @@ public:
     core_.index = std::make_unique<storage::stream_index>(*core_.log);
     if (auto indexed = core_.index->catch_up(storage::stream_index::check::checksum); !indexed)
       return indexed;
+    ensure(core_.index->watermark() == core_.log->tail(), "nobody else writes this log");
     host_.emplace(core_.options.workers);
     registry_.emplace(core_, *host_);
     housekeeper_.emplace(core_, *registry_);

@@ -2,6 +2,8 @@
 
 #include "caf/actor_host.hpp"
 
+#include <acta/base/ensure.hpp>
+
 #include <utility>
 
 namespace acta::runtime {
@@ -28,9 +30,12 @@ void registry::drop_if_idle(const stream_id& stream, std::uint64_t handled) {
   auto& in = shard_of(hash);
   const std::lock_guard guard(in.mutex);
   const auto found = in.of.find(stream, hash);
-  if (found == in.of.end() || (*found)->sent != handled)
+  if (found == in.of.end())
     return;
   auto* idle = *found;
+  ensure(handled <= idle->sent || idle->sent == 0, "no more is handled than was sent");
+  if (idle->sent != handled)
+    return;
   in.of.erase(found);
   size_.fetch_sub(1, std::memory_order_relaxed);
   idle->drop();

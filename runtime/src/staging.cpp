@@ -94,6 +94,7 @@ staging::frame* staging::begin_frame(std::size_t content_size) {
   auto* made = new (write_.in->data + write_.offset)
     frame{frame::kind::record, static_cast<std::uint32_t>(content_size)};
   write_.offset += needed;
+  ensure(write_.offset + jump_size <= write_.in->size, "a block has room to lead to the next");
   return made;
 }
 
@@ -124,6 +125,7 @@ void staging::discard() noexcept {
 }
 
 void staging::seal(settlement&& end) {
+  ensure(end.command != nullptr, "a command is sealed together with its events");
   static_assert(alignof(settlement) <= 8);
   auto* last = begin_frame(aligned(sizeof(settlement)));
   last->what = frame::kind::end_of_command;
@@ -159,6 +161,7 @@ std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std
         continue;
     }
     read_.offset += sizeof(frame) + one->size;
+    ensure(read_.offset <= read_.in->size, "frames lie within their block");
   }
   return bytes;
 }

@@ -171,7 +171,10 @@ public:
     mdb_txn_reset(reader_);
     if (const int code = mdb_txn_renew(reader_); code != MDB_SUCCESS)
       return lmdb_failure(code, log_.environment().path(), "a read transaction");
-    return read_tail();
+    const auto before = tail_;
+    auto read = read_tail();
+    ensure(!read || tail_ >= before, "a log never gets shorter");
+    return read;
   }
 
   [[nodiscard]] result<record_view> at(log_position position) const& override {
@@ -226,6 +229,7 @@ result<MDB_txn*> lmdb_log::begin_read() const {
 }
 
 void lmdb_log::end_read(MDB_txn* reader) const noexcept {
+  ensure(reader != nullptr, "a snapshot has a reader");
   mdb_txn_reset(reader);
   {
     const std::lock_guard guard(idle_mutex_);

@@ -83,6 +83,7 @@ void encode_record(const record_fields& fields, std::byte* to) noexcept {
 }
 
 void finish_record(std::byte* record, std::size_t size, std::uint16_t remaining) noexcept {
+  ensure(size >= sizeof(record_header) && size % 8 == 0, "only an encoded record is finished");
   auto* header = std::launder(reinterpret_cast<record_header*>(record));
   header->remaining = remaining;
   header->checksum = checksum_of(record, size);

@@ -37,6 +37,7 @@ public:
 
   void set(std::uint64_t position, std::uint64_t before) {
     ensure(position / chunk_size < max_chunks, "the index in memory holds 17 thousand million");
+    ensure(before < position, "a chain leads backwards");
     auto& chunk = chunks_[position / chunk_size];
     auto* in = chunk.load(std::memory_order_relaxed);
     if (in == nullptr) {
@@ -48,6 +49,7 @@ public:
 
   [[nodiscard]] std::uint64_t before(std::uint64_t position) const noexcept {
     const auto* in = chunks_[position / chunk_size].load(std::memory_order_acquire);
+    ensure(in != nullptr, "a chain leads to indexed positions");
     return (*in)[position % chunk_size];
   }
 
@@ -159,6 +161,7 @@ private:
   void add(const record_view& record) {
     const auto hash = record.stream_hash();
     const auto position = record.position().value();
+    ensure(record.position() == watermark().next(), "each position is indexed once, in order");
     auto& in = shards_[hash >> 58U];
     {
       const std::lock_guard guard(in.mutex);

@@ -72,7 +72,8 @@ void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_u
       break;
     case caf::intrusive::inbox_result::queue_closed:
       if (mid.is_request()) {
-        const caf::detail::sync_request_bouncer bounce{caf::make_error(caf::sec::request_receiver_down)};
+        const caf::detail::sync_request_bouncer bounce{
+          caf::make_error(caf::sec::request_receiver_down)};
         bounce(sender, mid);
       }
       break;

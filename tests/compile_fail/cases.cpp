@@ -1,0 +1,73 @@
+// One mistake at a time, chosen by CASE; without one this compiles.
+#include <acta/base/ids.hpp>
+#include <acta/domain/aggregate.hpp>
+#include <acta/domain/trading/limit_order.hpp>
+#include <acta/runtime/engine.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+using namespace acta;
+using namespace acta::domain::trading;
+
+std::unique_ptr<storage::log_snapshot> take_snapshot();
+
+struct ping {};
+struct pong {};
+
+/// Emits events of another aggregate, which the emitter and the concepts must notice.
+struct counter {
+  static constexpr std::string_view category = "counter";
+  struct state {
+    int count = 0;
+  };
+#if CASE == 5
+  using command = std::variant<ping, pong>;
+#else
+  using command = std::variant<ping>;
+#endif
+#if CASE == 6
+  using events = domain::event_list<order_reduced, order_cancelled>;
+#else
+  using events = domain::event_list<order_reduced>;
+#endif
+  static domain::decision decide(const state&, const ping&, domain::emitter<counter>& out) {
+    out.emit<order_reduced>([](auto& builder) { return Createorder_reduced(builder, 1); });
+#if CASE == 7
+    out.emit<order_executed>([](auto& builder) { return Createorder_executed(builder, 1); });
+#endif
+    return domain::accept();
+  }
+  static void evolve(state& now, const order_reduced&) noexcept { ++now.count; }
+};
+
+void use(runtime::engine& engine) {
+  const auto snapshot = take_snapshot();
+  const std::span<const std::byte> bytes = snapshot->at(log_position(1))->payload();
+  (void)bytes;
+#if CASE == 1
+  (void)std::move(*take_snapshot()).at(log_position(1));
+#endif
+#if CASE == 2
+  (void)std::move(*take_snapshot()).scan(log_position(1));
+#endif
+#if CASE == 3
+  (void)snapshot->at(stream_version(1));
+#endif
+#if CASE == 4
+  const stream_version version = 1;
+  (void)version;
+#endif
+#if CASE == 8
+  engine.tell<counter>(1, ping{}, [](runtime::outcome&&) {});
+#else
+  (void)engine.ask<counter>(1, ping{});
+#endif
+}
+
+void open_one() {
+  (void)runtime::engine::open<counter>(storage::make_memory_log());
+}
