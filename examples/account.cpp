@@ -1,9 +1,11 @@
-// A complete aggregate and an engine around it. Run: account DIRECTORY
+// A complete aggregate and an engine around it. Run: account [DIRECTORY]
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
 
 #include "account_generated.h" // made by flatc from account.fbs
+
+#include <fmt/core.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -30,7 +32,7 @@ struct account {
     std::int64_t balance = 0;
   };
   using command = std::variant<deposit, withdraw>;
-  using events = domain::event_list<deposited, withdrawn>;
+  using events = domain::event_list<deposited, withdrawn>; // FlatBuffers tables
   using out = domain::emitter<account>;
 
   static domain::decision decide(const state&, const deposit& c, out& events) {
@@ -40,7 +42,7 @@ struct account {
     return domain::accept();
   }
   static domain::decision decide(const state& now, const withdraw& c, out& events) {
-    if (c.amount > now.balance)
+    if (c.amount <= 0 || c.amount > now.balance)
       return domain::reject(refusal::too_little_money, "the balance is too low");
     events.emit<withdrawn>([&](auto& b) { return Createwithdrawn(b, c.amount); });
     return domain::accept();
@@ -49,26 +51,32 @@ struct account {
   static void evolve(state& now, const withdrawn& e) noexcept { now.balance -= e.amount(); }
 };
 
-} // namespace example
-
-int main(int argc, char** argv) {
-  using namespace example;
-  auto log = storage::open_log(argc > 1 ? argv[1] : "accounts");
+/// Sends three commands and prints what came of them.
+result<void> run(const char* directory) {
+  auto log = storage::open_log(directory);
   if (!log)
-    return std::fprintf(stderr, "%s\n", log.error().message().c_str()), 1;
+    return failure(log);
   auto engine = runtime::engine::open<account>(std::move(*log));
   if (!engine)
-    return std::fprintf(stderr, "%s\n", engine.error().message().c_str()), 1;
-
+    return failure(engine);
   for (const account::command& command :
        {account::command(deposit{100}), account::command(withdraw{70}),
         account::command(withdraw{70})}) {
-    const auto receipt = (*engine)->ask<account>(42, command); // synced to disk when it returns
+    const auto receipt = (*engine)->ask<account>(42, command); // on disk when it returns
     if (receipt)
-      std::printf("version %llu at position %llu\n",
-                  static_cast<unsigned long long>(receipt->version.value()),
-                  static_cast<unsigned long long>(receipt->position.value()));
+      fmt::print("version {} at position {}\n", receipt->version.value(),
+                 receipt->position.value());
     else
-      std::printf("refused: %s\n", receipt.error().message().c_str());
+      fmt::print("refused: {}\n", receipt.error().message());
   }
+  return {};
+}
+
+} // namespace example
+
+int main(int argc, char** argv) {
+  const auto done = example::run(argc > 1 ? argv[1] : "accounts");
+  if (!done)
+    fmt::print(stderr, "account: {}\n", done.error().message());
+  return done ? 0 : 1;
 }

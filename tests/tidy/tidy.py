@@ -102,6 +102,14 @@ def check_folders(root):
         yield f"README.md: {lines} lines, 1 to {MAX_README}"
 
 
+def check_snippets(root, sources):
+    """Every C++ snippet of the README is part of an example, which is compiled."""
+    examples = "".join(text for name, text in sources.items() if name.startswith("examples/"))
+    for snippet in re.findall(r"```cpp\n(.*?)```", (root / "README.md").read_text(), re.S):
+        if snippet not in examples:
+            yield f"README.md: in no example: {snippet.strip().splitlines()[0]}"
+
+
 def check_tree(root):
     listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "*.hpp", "*.cpp"],
                             check=True, capture_output=True, text=True).stdout.split("\0")
@@ -112,6 +120,7 @@ def check_tree(root):
         yield from check_source(name, text)
     yield from check_ensures(sources)
     yield from check_folders(root)
+    yield from check_snippets(root, sources)
 
 
 def self_test():

@@ -8,9 +8,29 @@
 #include <caf/sec.hpp>
 #include <caf/system_messages.hpp>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ACTA_UNDER_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#endif
+
 namespace acta::runtime {
 
 namespace {
+
+/// CAF counts references with atomics in its compiled half, which ThreadSanitizer does not see: it
+/// is told here that whoever lets go of an actor is before whoever destroys it.
+void about_to_let_go([[maybe_unused]] const void* actor) noexcept {
+#ifdef ACTA_UNDER_TSAN
+  __tsan_release(const_cast<void*>(actor));
+#endif
+}
+void last_reference_is_gone([[maybe_unused]] const void* actor) noexcept {
+#ifdef ACTA_UNDER_TSAN
+  __tsan_acquire(const_cast<void*>(actor));
+#endif
+}
 
 /// The content of a command's mailbox element, for those who look from CAF's side: nothing. Its
 /// address tells commands from messages.
@@ -46,6 +66,7 @@ aggregate_actor::aggregate_actor(caf::actor_config& config, core& shared,
 }
 
 aggregate_actor::~aggregate_actor() {
+  last_reference_is_gone(this);
   while (waiting_ != nullptr)
     (void)pop();
 }
@@ -55,7 +76,9 @@ void aggregate_actor::deliver(std::unique_ptr<detail::envelope> command) {
 }
 
 void aggregate_actor::drop() noexcept {
-  const auto last_hold = std::move(held_); // ends this, unless somebody has it in hand
+  const auto last_hold = std::move(held_);
+  about_to_let_go(this);
+  // last_hold ends this now, unless somebody has it in hand
 }
 
 void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
@@ -141,6 +164,7 @@ void aggregate_actor::intrusive_ptr_add_ref_impl() {
 }
 
 void aggregate_actor::intrusive_ptr_release_impl() {
+  about_to_let_go(this);
   intrusive_ptr_release(ctrl());
 }
 
