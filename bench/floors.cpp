@@ -1,0 +1,92 @@
+#include "floors.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <caf/all.hpp>
+#include <lmdb.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+
+namespace acta::bench {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+[[nodiscard]] double seconds_since(clock::time_point start) {
+  return std::chrono::duration<double>(clock::now() - start).count();
+}
+
+void check(int code) {
+  ensure(code == MDB_SUCCESS, "LMDB works");
+}
+
+} // namespace
+
+void record_bytes::add(std::span<const std::byte> record) {
+  bytes_.insert(bytes_.end(), record.begin(), record.end());
+  ends_.push_back(bytes_.size());
+}
+
+double append_to_lmdb(const std::filesystem::path& directory, const record_bytes& records,
+                      std::size_t per_transaction) {
+  MDB_env* env = nullptr;
+  check(mdb_env_create(&env));
+  check(mdb_env_set_mapsize(env, std::size_t{1} << 38U));
+  check(mdb_env_set_maxdbs(env, 4));
+  check(mdb_env_open(env, directory.c_str(), MDB_NOTLS, 0644));
+  MDB_txn* writer = nullptr;
+  MDB_dbi events = 0;
+  check(mdb_txn_begin(env, nullptr, 0, &writer));
+  check(mdb_dbi_open(writer, "events", MDB_CREATE | MDB_INTEGERKEY, &events));
+  check(mdb_txn_commit(writer));
+
+  const auto start = clock::now();
+  for (std::size_t at = 0; at < records.size();) {
+    check(mdb_txn_begin(env, nullptr, 0, &writer));
+    const auto end = std::min(records.size(), at + per_transaction);
+    for (; at < end; ++at) {
+      std::uint64_t position = at + 1;
+      MDB_val key{sizeof position, &position};
+      MDB_val place{records[at].size(), nullptr};
+      check(mdb_put(writer, events, &key, &place, MDB_APPEND | MDB_RESERVE));
+      std::memcpy(place.mv_data, records[at].data(), records[at].size());
+    }
+    check(mdb_txn_commit(writer));
+  }
+  const auto elapsed = seconds_since(start);
+  mdb_env_close(env);
+  return elapsed;
+}
+
+double send_through_caf(std::size_t actors, const std::vector<std::uint32_t>& keys,
+                        unsigned workers) {
+  caf::actor_system_config config;
+  config.set("scheduler.policy", caf::atom("sharing"));
+  config.set("scheduler.max-threads", std::size_t{workers});
+  caf::actor_system system(config);
+  std::atomic<std::uint64_t> left = keys.size();
+  std::vector<caf::actor> all;
+  all.reserve(actors);
+  for (std::size_t i = 0; i < actors; ++i)
+    all.push_back(system.spawn<caf::hidden>([&left](caf::event_based_actor*) -> caf::behavior {
+      return {[&left](std::uint64_t) {
+        if (left.fetch_sub(1, std::memory_order_acq_rel) == 1)
+          left.notify_one();
+      }};
+    }));
+  const auto start = clock::now();
+  for (const auto key : keys)
+    caf::anon_send(all[key % actors], std::uint64_t{key});
+  for (auto seen = left.load(); seen != 0; seen = left.load())
+    left.wait(seen);
+  const auto elapsed = seconds_since(start);
+  for (const auto& one : all)
+    caf::anon_send_exit(one, caf::exit_reason::user_shutdown);
+  return elapsed;
+}
+
+} // namespace acta::bench
