@@ -1,12 +1,13 @@
 #include "floors.hpp"
 
+#include "acknowledgements.hpp"
+
 #include <acta/base/ensure.hpp>
 
 #include <caf/all.hpp>
 #include <lmdb.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstring>
 
@@ -63,26 +64,27 @@ double append_to_lmdb(const std::filesystem::path& directory, const record_bytes
 }
 
 double send_through_caf(std::size_t actors, const std::vector<std::uint32_t>& keys,
-                        unsigned workers) {
+                        std::size_t window) {
   caf::actor_system_config config;
   config.set("scheduler.policy", caf::atom("sharing"));
-  config.set("scheduler.max-threads", std::size_t{workers});
+  config.set("scheduler.max-threads", std::size_t{1}); // settle_one() is for one thread
   caf::actor_system system(config);
-  std::atomic<std::uint64_t> left = keys.size();
+  sim::acknowledgements handled;
   std::vector<caf::actor> all;
   all.reserve(actors);
   for (std::size_t i = 0; i < actors; ++i)
-    all.push_back(system.spawn<caf::hidden>([&left](caf::event_based_actor*) -> caf::behavior {
-      return {[&left](std::uint64_t) {
-        if (left.fetch_sub(1, std::memory_order_acq_rel) == 1)
-          left.notify_one();
-      }};
+    all.push_back(system.spawn<caf::hidden>([&handled](caf::event_based_actor*) -> caf::behavior {
+      return {[&handled](std::uint64_t) { handled.settle_one(); }};
     }));
   const auto start = clock::now();
-  for (const auto key : keys)
+  std::uint64_t sent = 0;
+  for (const auto key : keys) {
+    if (sent - handled.done() >= window)
+      handled.wait_for(sent - window / 2);
     caf::anon_send(all[key % actors], std::uint64_t{key});
-  for (auto seen = left.load(); seen != 0; seen = left.load())
-    left.wait(seen);
+    ++sent;
+  }
+  handled.wait_for(sent);
   const auto elapsed = seconds_since(start);
   for (const auto& one : all)
     caf::anon_send_exit(one, caf::exit_reason::user_shutdown);

@@ -31,9 +31,9 @@ private:
                                     const record_bytes& records, std::size_t per_transaction);
 
 /// Seconds to send a message to one of `actors` event-based CAF actors for each of `keys`, from one
-/// thread, until the last is handled by one of `workers` workers (work sharing). The actors are
-/// spawned before.
+/// thread, with at most `window` not handled yet, until the last is handled by CAF's one worker
+/// (work sharing). The actors are spawned before.
 [[nodiscard]] double send_through_caf(std::size_t actors, const std::vector<std::uint32_t>& keys,
-                                      unsigned workers);
+                                      std::size_t window);
 
 } // namespace acta::bench

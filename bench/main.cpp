@@ -1,6 +1,7 @@
 // acta-bench: the way of a command against its floors, in the same run.
 #include "floors.hpp"
 
+#include "acknowledgements.hpp"
 #include "driver.hpp"
 #include "generator.hpp"
 
@@ -13,6 +14,9 @@
 #include <CLI/CLI.hpp>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -32,6 +36,7 @@ namespace acta::bench {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr std::size_t window = 8'192; ///< Commands, and messages, that are not handled yet.
 using domain::trading::limit_order;
 
 struct settings {
@@ -118,7 +123,7 @@ void way_of_a_command(benchmark::State& state, const settings& with) {
                        .decided = none,
                        .book = book,
                        .book_projector = *following,
-                       .window = 8'192,
+                       .window = window,
                        .interrupted = interrupted,
                        .on_progress = [] {}});
     const auto start = std::chrono::steady_clock::now();
@@ -152,7 +157,7 @@ void floor_lmdb(benchmark::State& state, const settings& with) {
 
 void floor_caf(benchmark::State& state) {
   for (auto _ : state) {
-    const auto elapsed = send_through_caf(sim::generator::max_live, last_run.keys, workers());
+    const auto elapsed = send_through_caf(sim::generator::max_live, last_run.keys, window);
     state.SetIterationTime(elapsed);
     state.counters["commands/s"] = static_cast<double>(last_run.keys.size()) / elapsed;
   }
@@ -198,32 +203,47 @@ void floor_one_transaction(benchmark::State& state, const settings& with) {
 }
 
 /// Orders that all rest: their actors, the registry and the index. No read model.
+[[nodiscard]] double bytes_per_live_order(const settings& with) {
+  const store_directory store(with.directory);
+  auto engine = value_or_give_up(runtime::engine::open<limit_order>(
+    value_or_give_up(storage::open_log(store.path() / "store")), {.workers = workers()}));
+  const auto before = anonymous_bytes();
+  sim::acknowledgements answered;
+  const domain::trading::submit order{1, domain::trading::side::buy, 1, 1};
+  for (std::uint64_t id = 1; id <= with.live_orders; ++id) {
+    if (id > window)
+      answered.wait_for(id - window);
+    value_or_give_up(engine->tell<limit_order>(id, order,
+                                               [&](runtime::outcome&&) { answered.settle_one(); },
+                                               {.id = command_id::of(1, id)}));
+  }
+  answered.wait_for(with.live_orders);
+  if (engine->counters().live_aggregates != with.live_orders)
+    give_up("not every order is alive");
+  return (anonymous_bytes() - before) / static_cast<double>(with.live_orders);
+}
+
+/// In a process of its own, so that neither the memory others have freed is used again, nor theirs
+/// scattered by this.
 void memory_of_a_live_order(benchmark::State& state, const settings& with) {
   for (auto _ : state) {
-    const store_directory store(with.directory);
-    auto engine = value_or_give_up(runtime::engine::open<limit_order>(
-      value_or_give_up(storage::open_log(store.path() / "store")), {.workers = workers()}));
-    const auto before = anonymous_bytes();
-    const auto start = std::chrono::steady_clock::now();
-    std::atomic<std::uint64_t> left = with.live_orders;
-    for (std::uint64_t order = 1; order <= with.live_orders; ++order) {
-      while (!engine->tell<limit_order>(
-        order, domain::trading::submit{1, domain::trading::side::buy, 1, 1},
-        [&](runtime::outcome&&) {
-          left.fetch_sub(1);
-          left.notify_one();
-        },
-        {.id = command_id::of(1, order)}))
-        left.wait(left.load()); // overloaded: until one more is answered
+    int ends[2];
+    if (::pipe(ends) != 0)
+      give_up("no pipe can be made");
+    const auto child = ::fork();
+    if (child == 0) {
+      const auto bytes = bytes_per_live_order(with);
+      ::_exit(::write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 1);
     }
-    for (auto seen = left.load(); seen != 0; seen = left.load())
-      left.wait(seen);
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    state.SetIterationTime(elapsed.count());
-    state.counters["bytes/order"] =
-      (anonymous_bytes() - before) / static_cast<double>(with.live_orders);
-    if (engine->counters().live_aggregates != with.live_orders)
-      give_up("not every order is alive");
+    double bytes = 0;
+    ::close(ends[1]);
+    const bool told = ::read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
+    ::close(ends[0]);
+    ::waitpid(child, nullptr, 0);
+    if (!told)
+      give_up("the process that measures memory failed");
+    state.SetIterationTime(1);
+    state.counters["bytes/order"] = bytes;
   }
 }
 
@@ -285,7 +305,7 @@ void add(const char* name, Function function) {
 
 /// Rounds of all, one after the other, so that a noisy minute falls on all alike.
 void add_rounds(const settings& with) {
-  // First: later, memory that others have freed would be used again and not be counted.
+  // First, as it forks, and no thread has run yet.
   add("memory_of_a_live_order",
       [&](benchmark::State& state) { memory_of_a_live_order(state, with); });
   for (int round = 0; round < with.rounds; ++round) {

@@ -1,5 +1,7 @@
 #include "committer.hpp"
 
+#include "thread_name.hpp"
+
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 
@@ -100,6 +102,7 @@ void committer::stop() noexcept {
 }
 
 void committer::run() noexcept {
+  name_this_thread("acta.committer");
   for (;;) {
     take();
     if (!settlements_.empty())

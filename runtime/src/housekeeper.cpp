@@ -2,6 +2,7 @@
 
 #include "committer.hpp"
 #include "registry.hpp"
+#include "thread_name.hpp"
 
 #include <fmt/format.h>
 
@@ -57,6 +58,7 @@ void housekeeper::give(work& from) {
 }
 
 void housekeeper::run() noexcept {
+  name_this_thread("acta.housekeep");
   work now;
   for (;;) {
     {

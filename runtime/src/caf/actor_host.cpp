@@ -1,12 +1,12 @@
 #include "actor_host.hpp"
 
 #include "aggregate_actor.hpp"
+#include "shared_queue_policy.hpp"
 
 #include <caf/actor.hpp>
 #include <caf/actor_cast.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
-#include <caf/atom.hpp>
 #include <caf/make_actor.hpp>
 
 #include <utility>
@@ -22,8 +22,7 @@ public:
 private:
   struct config : caf::actor_system_config {
     explicit config(unsigned workers) {
-      // Work sharing wakes an idle worker in 17 us, work stealing polls and takes 100.
-      set("scheduler.policy", caf::atom("sharing"));
+      load<caf::scheduler::coordinator<shared_queue_policy>>();
       set("scheduler.max-threads", std::size_t{workers});
     }
   };
