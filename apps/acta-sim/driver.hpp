@@ -99,7 +99,8 @@ private:
   template <class Aggregate>
   [[nodiscard]] result<void> send(std::uint64_t key, typename Aggregate::command command,
                                   std::uint64_t record);
-  void wait_for_room();
+  /// True if it had to wait.
+  bool wait_for_room();
   void wait_for_all();
   void settle(const runtime::outcome& end, std::chrono::steady_clock::time_point sent_at) noexcept;
 
@@ -108,6 +109,7 @@ private:
   std::uint64_t sent_ = 0;
   std::uint64_t left_out_ = 0;
   std::uint64_t seen_done_ = 0;
+  std::chrono::steady_clock::time_point sent_at_;
   tally tally_;
   acknowledgements acknowledged_;
 };

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <mutex>
@@ -179,6 +180,9 @@ void aggregate::remember(const command_id& id, std::uint64_t version, std::uint6
   const remembered entry{id, version & version_mask, events & 0xffffU};
   const auto window = core_.options.repeat_window;
   if (recent_.size() < window) {
+    constexpr std::size_t usual_commands = 4; // of an order, say: one allocation and not three
+    if (recent_.empty())
+      recent_.reserve(std::min(window, usual_commands));
     recent_.push_back(entry);
   } else if (window != 0) {
     recent_[oldest_] = entry;
