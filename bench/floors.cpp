@@ -21,6 +21,10 @@ using clock = std::chrono::steady_clock;
   return std::chrono::duration<double>(clock::now() - start).count();
 }
 
+caf::behavior count_messages(caf::event_based_actor*, sim::acknowledgements* handled) {
+  return {[handled](std::uint64_t) { handled->settle_one(); }};
+}
+
 void check(int code) {
   ensure(code == MDB_SUCCESS, "LMDB works");
 }
@@ -73,9 +77,7 @@ double send_through_caf(std::size_t actors, const std::vector<std::uint32_t>& ke
   std::vector<caf::actor> all;
   all.reserve(actors);
   for (std::size_t i = 0; i < actors; ++i)
-    all.push_back(system.spawn<caf::hidden>([&handled](caf::event_based_actor*) -> caf::behavior {
-      return {[&handled](std::uint64_t) { handled.settle_one(); }};
-    }));
+    all.push_back(system.spawn<caf::hidden>(count_messages, &handled));
   const auto start = clock::now();
   std::uint64_t sent = 0;
   for (const auto key : keys) {

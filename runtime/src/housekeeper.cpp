@@ -4,6 +4,8 @@
 #include "registry.hpp"
 #include "thread_name.hpp"
 
+#include <acta/base/ensure.hpp>
+
 #include <fmt/format.h>
 
 #include <iterator>
@@ -104,6 +106,7 @@ settlement housekeeper::answer_repeat(settlement&& repeat) const {
     auto positions = core_.index->positions(repeat.stream, **snapshot);
     if (!positions)
       return failure(positions);
+    ensure(repeat.version.value() != 0, "a command is remembered for its events");
     if (positions->size() < repeat.version.value())
       return failure(errc::corrupt, fmt::format("stream {}: version {} is not in the log",
                                                 repeat.stream.to_string(), repeat.version.value()));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <acta/base/ensure.hpp>
+
 #include <caf/logger.hpp>
 
 // CAF's worker asks every job for its id, by a dynamic_cast and two look-ups, to put it into log
@@ -74,6 +76,7 @@ public:
     if (batch.empty())
       fill(batch, self->parent()->data());
     auto* job = batch.front();
+    ensure(job != nullptr, "a worker wakes for a job");
     batch.pop_front();
     return job;
   }
