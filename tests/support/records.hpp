@@ -17,12 +17,12 @@ namespace acta::tests {
 class finished_record {
 public:
   finished_record(const stream_id& stream, std::uint64_t version, std::string_view payload,
-                  std::uint16_t remaining = 0) {
+                  std::uint16_t remaining = 0, std::uint64_t command = 0) {
     const storage::record_fields fields{
       .stream = stream,
       .version = stream_version(version),
       .recorded_at_ns = 1'000,
-      .command = command_id::of(1, version),
+      .command = command_id::of(1, command != 0 ? command : version),
       .event_type = event_type_id(1),
       .metadata = {},
       .payload = std::as_bytes(std::span(payload)),

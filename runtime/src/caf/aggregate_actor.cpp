@@ -39,11 +39,15 @@ void last_reference_is_gone([[maybe_unused]] const void* actor) noexcept {
   return empty;
 }
 
-/// A command in an actor's mailbox.
+/// A command in an actor's mailbox. Lies in the command itself, which it owns until take().
 class command_element final : public caf::mailbox_element {
 public:
-  explicit command_element(std::unique_ptr<detail::envelope> command) noexcept
-      : command_(std::move(command)) {}
+  [[nodiscard]] static caf::mailbox_element_ptr make(std::unique_ptr<detail::envelope> command) {
+    static_assert(sizeof(command_element) <= detail::envelope::carrier_size);
+    static_assert(alignof(command_element) <= 8);
+    auto* place = command->carrier();
+    return caf::mailbox_element_ptr(new (place) command_element(std::move(command)));
+  }
   ~command_element() override { ensure(command_ == nullptr, "a command was dropped unanswered"); }
 
   [[nodiscard]] std::unique_ptr<detail::envelope> take() noexcept { return std::move(command_); }
@@ -53,7 +57,13 @@ public:
   caf::message move_content_to_message() override { return {}; }
   [[nodiscard]] caf::message copy_content_to_message() const override { return {}; }
 
+  /// Ends it; its memory is the command's.
+  void request_deletion(bool) const noexcept override { this->~command_element(); }
+
 private:
+  explicit command_element(std::unique_ptr<detail::envelope> command) noexcept
+      : command_(std::move(command)) {}
+
   std::unique_ptr<detail::envelope> command_;
 };
 
@@ -72,7 +82,7 @@ aggregate_actor::~aggregate_actor() {
 }
 
 void aggregate_actor::deliver(std::unique_ptr<detail::envelope> command) {
-  enqueue(caf::mailbox_element_ptr(new command_element(std::move(command))), nullptr);
+  enqueue(command_element::make(std::move(command)), nullptr);
 }
 
 void aggregate_actor::drop() noexcept {
@@ -148,7 +158,9 @@ caf::mailbox_element_ptr aggregate_actor::pop() noexcept {
 
 void aggregate_actor::handle(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
   if (&element->content() == &command_content()) {
-    aggregate_.handle(static_cast<command_element&>(*element).take());
+    auto command = static_cast<command_element&>(*element).take();
+    element.reset(); // before the command, in which it lies, goes to another thread
+    aggregate_.handle(std::move(command));
     return;
   }
   if (element->content().type_token() == caf::make_type_token<caf::exit_msg>())

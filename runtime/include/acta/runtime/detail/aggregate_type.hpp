@@ -3,6 +3,7 @@
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/receipt.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,12 +27,17 @@ public:
 
   [[nodiscard]] const command_id& id() const noexcept { return id_; }
 
+  /// Room for what carries it through the actor's mailbox, so that a command is one allocation.
+  static constexpr std::size_t carrier_size = 96;
+  [[nodiscard]] void* carrier() noexcept { return carrier_.data(); }
+
   /// Gives the caller its outcome. Once.
   void settle(outcome&& how) noexcept { handler_(std::move(how)); }
 
 private:
   command_id id_;
   outcome_handler handler_;
+  alignas(8) std::array<std::byte, carrier_size> carrier_; // raw until it is used
 };
 
 template <domain::aggregate Aggregate>
