@@ -39,6 +39,7 @@ public:
     if (too_large_)
       return;
     if (payload.size() > limits::max_payload_size
+        || bytes_ + payload.size() > limits::max_command_size
         || to_.reserved().size() == limits::max_events_per_command) {
       too_large_ = payload.size();
       return;
@@ -53,10 +54,12 @@ public:
       .metadata = {},
       .payload = payload,
     };
-    storage::encode_record(fields, to_.reserve(storage::record_size(fields)));
+    const auto size = storage::record_size(fields);
+    bytes_ += size;
+    storage::encode_record(fields, to_.reserve(size));
   }
 
-  /// The size of an event over limits::max_payload_size, or of the event one too many.
+  /// The size of the event that was over a limit.
   [[nodiscard]] std::optional<std::size_t> too_large() const noexcept { return too_large_; }
 
 private:
@@ -64,6 +67,7 @@ private:
   const detail::envelope& command_;
   staging& to_;
   std::int64_t now_ns_;
+  std::size_t bytes_ = 0; ///< Of all records so far.
   std::optional<std::size_t> too_large_;
 };
 
@@ -140,11 +144,13 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
       fmt::format("{}: decide() threw something that is no std::exception", stream_.to_string()));
   }
   if (!failure && emitted.too_large())
-    failure.emplace(errc::too_large,
-                    fmt::format("{}: an event of {} bytes or the {}th event of one command; the "
-                                "limits are {} bytes and {} events; nothing was stored",
-                                stream_.to_string(), *emitted.too_large(), to.reserved().size() + 1,
-                                limits::max_payload_size, limits::max_events_per_command));
+    failure.emplace(
+      errc::too_large,
+      fmt::format("{}: its event number {}, of {} bytes, is over a limit ({} bytes an "
+                  "event, {} bytes and {} events a command); nothing was stored",
+                  stream_.to_string(), to.reserved().size() + 1, *emitted.too_large(),
+                  limits::max_payload_size, limits::max_command_size,
+                  limits::max_events_per_command));
   if (!failure)
     return accept(std::move(command), to);
   to.discard();

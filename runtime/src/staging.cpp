@@ -141,18 +141,21 @@ std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std
                           std::vector<settlement>& settlements) {
   const auto sealed = sealed_.load(std::memory_order_acquire);
   std::size_t bytes = 0;
-  while (taken_ != sealed && bytes < max_bytes) {
+  bool within_command = false;
+  while (taken_ != sealed && (bytes < max_bytes || within_command)) {
     auto* one = std::launder(reinterpret_cast<frame*>(read_.in->data + read_.offset));
     switch (one->what) {
       case frame::kind::record:
         records.emplace_back(one->content(), one->size);
         bytes += one->size;
+        within_command = true;
         break;
       case frame::kind::end_of_command: {
         auto* end = one->as<settlement>();
         settlements.push_back(std::move(*end));
         end->~settlement();
         ++taken_;
+        within_command = false;
         break;
       }
       case frame::kind::next_block:

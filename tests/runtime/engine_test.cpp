@@ -366,16 +366,21 @@ struct troublemaker {
   struct command {
     bool throws = false;
     std::size_t ballast = 0;
+    std::size_t times = 1;
   };
   using events = domain::event_list<trade_printed>;
+  static inline std::atomic<int> decisions = 0;
 
   static domain::decision decide(const state&, const command& what,
                                  domain::emitter<troublemaker>& out) {
+    ++decisions;
+    decisions.notify_all();
     const auto emit = [&](flatbuffers::FlatBufferBuilder& builder) {
       builder.CreateVector(std::vector<std::uint8_t>(what.ballast));
       return Createtrade_printed(builder, 1, 1);
     };
-    out.emit<trade_printed>(emit);
+    for (std::size_t i = 0; i < what.times; ++i)
+      out.emit<trade_printed>(emit);
     if (what.throws)
       throw std::runtime_error("as told");
     return domain::accept();
@@ -404,6 +409,44 @@ TEST_F(engine_test, refuses_an_event_over_the_size_limit_whole) {
   EXPECT_EQ(large.error().code(), errc::too_large);
   EXPECT_TRUE((*e)->ask<troublemaker>(1, {.ballast = limits::max_payload_size / 2}).has_value());
   EXPECT_EQ(log->tail(), log_position(1));
+}
+
+/// Two commands of 40 MiB and a small one wait behind a commit that is held: the next one reaches
+/// its size within the second, and must take it whole.
+TEST_F(engine_test, commits_a_command_whole_when_the_size_of_a_commit_is_reached_within_it) {
+  const auto at = std::make_shared<gate>();
+  auto e = engine::open<troublemaker>(std::make_unique<gated_log>(log, at), {.workers = 1});
+  ASSERT_TRUE(e.has_value());
+  const auto decided_before = troublemaker::decisions.load();
+  std::atomic<int> receipts = 0;
+  const auto tell = [&](std::uint64_t key, troublemaker::command command) {
+    const auto count = [&](runtime::outcome&& how) { receipts += how.has_value() ? 1 : 0; };
+    ASSERT_TRUE((*e)->tell<troublemaker>(key, command, count).has_value());
+  };
+  at->close();
+  tell(1, {});
+  at->wait_for_arrival();
+  tell(1, {});
+  tell(2, {.ballast = 1'000'000, .times = 40});
+  tell(3, {.ballast = 1'000'000, .times = 40});
+  tell(4, {}); // when this is decided, all before it are staged
+  for (auto now = troublemaker::decisions.load(); now < decided_before + 5;
+       now = troublemaker::decisions.load())
+    troublemaker::decisions.wait(now);
+  at->open();
+  (*e)->stop();
+  EXPECT_EQ(receipts, 5);
+  EXPECT_EQ(log->tail(), log_position(83));
+}
+
+TEST_F(engine_test, refuses_a_command_over_the_size_limit_whole) {
+  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+  ASSERT_TRUE(e.has_value());
+  const auto large = (*e)->ask<troublemaker>(1, {.ballast = 1'000'000, .times = 70});
+  ASSERT_FALSE(large.has_value());
+  EXPECT_EQ(large.error().code(), errc::too_large);
+  EXPECT_EQ(log->tail(), log_position(0));
+  EXPECT_TRUE((*e)->ask<troublemaker>(1, {.ballast = 1'000'000, .times = 60}).has_value());
 }
 
 TEST_F(engine_test, stages_commands_that_span_many_blocks) {

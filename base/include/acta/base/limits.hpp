@@ -33,8 +33,12 @@ inline constexpr std::size_t default_map_size = std::size_t{1} << 38U;
 /// One more is refused: errc::overloaded, naming the table.
 inline constexpr unsigned max_readers = 254;
 
-/// Bytes of events in one group commit; what is beyond waits for the next. Keeps a commit under
-/// LMDB's 131,071 dirty pages (512 MiB), where it would start to spill.
+/// Records of one command, in bytes; a single commit must be able to hold it. As above.
+inline constexpr std::size_t max_command_size = std::size_t{64} << 20U;
+
+/// Records after which a group commit takes no further command; they wait for the next. With the
+/// command that reaches it, taken whole, a commit stays under LMDB's 131,071 dirty pages (512 MiB),
+/// where it would start to spill.
 inline constexpr std::size_t max_commit_size = std::size_t{64} << 20U;
 
 /// Commands accepted by an engine and not yet settled, by default. One more is refused:
