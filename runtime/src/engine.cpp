@@ -46,7 +46,10 @@ public:
     core_.log = std::move(log);
   }
 
-  ~implementation() { stop(); }
+  ~implementation() {
+    stop();
+    host_.reset(); // its workers may still be on their way out of an aggregate, in core_
+  }
   implementation(const implementation&) = delete;
   implementation& operator=(const implementation&) = delete;
 
@@ -86,13 +89,20 @@ public:
     return {};
   }
 
-  [[nodiscard]] result<void> send(const stream_id& stream,
+  [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command) {
     const auto* category = core_.find(stream.category());
     if (category == nullptr)
       return failure(errc::invalid_argument,
                      fmt::format("stream {}: no aggregate given to open() has this category",
                                  stream.to_string()));
+    if (category->tag != tag)
+      return failure(errc::invalid_argument,
+                     fmt::format("stream {} is one of '{}', and the command another aggregate's",
+                                 stream.to_string(), category->type->category()));
+    if (!command->has_handler())
+      return failure(errc::invalid_argument,
+                     fmt::format("stream {}: the outcome handler is empty", stream.to_string()));
     auto& committer = *core_.committer;
     if (!committer.admit())
       return failure(errc::overloaded,
@@ -126,8 +136,6 @@ public:
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
 private:
-  // In the order of destruction's reverse: the committer (in core_) uses the housekeeper, which
-  // uses the registry, which uses the host.
   std::optional<actor_host> host_;
   std::optional<registry> registry_;
   std::optional<housekeeper> housekeeper_;
@@ -172,8 +180,9 @@ result<std::unique_ptr<engine>> engine::open(std::unique_ptr<storage::event_log>
   return std::unique_ptr<engine>(new engine(std::move(made)));
 }
 
-result<void> engine::send(const stream_id& stream, std::unique_ptr<detail::envelope> command) {
-  return implementation_->send(stream, std::move(command));
+result<void> engine::send(const void* tag, const stream_id& stream,
+                          std::unique_ptr<detail::envelope> command) {
+  return implementation_->send(tag, stream, std::move(command));
 }
 
 outcome engine::wait_for_outcome(const std::function<result<void>(outcome_handler)>& start) {

@@ -64,6 +64,15 @@ private:
 /// Checks that the events of a command are adjacent and whole (I3).
 class command_check {
 public:
+  /// At the end of the log.
+  [[nodiscard]] result<void> end() const {
+    if (last_ == nullptr || last_->remaining == 0)
+      return {};
+    return failure(errc::corrupt, fmt::format("the log ends within a command, {} of whose events "
+                                              "are missing; restore a backup",
+                                              last_->remaining));
+  }
+
   [[nodiscard]] result<void> next(const record_view& record) {
     const auto& header = record.header();
     const bool fits = last_ == nullptr || last_->remaining == 0
@@ -109,7 +118,7 @@ public:
       if (!records)
         return failure(records);
       if (records->empty())
-        return {};
+        return commands.end();
       prefetch(*records);
       for (const auto& record : *records) {
         if (auto sound = how == check::checksum ? verify(record, commands) : result<void>{}; !sound)

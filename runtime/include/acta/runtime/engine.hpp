@@ -82,13 +82,14 @@ public:
 
   /// Sends a command to an aggregate and returns at once; `handler` gets the outcome. Commands of
   /// one caller to one aggregate are handled in order. On an error (errc::overloaded,
-  /// engine_stopped, commit_failed) nothing was sent and `handler` is not called.
+  /// engine_stopped, commit_failed, invalid_argument) nothing was sent and `handler` is not called.
   template <domain::aggregate Aggregate>
   [[nodiscard]] result<void> tell(const stream_id& stream,
                                   std::type_identity_t<typename Aggregate::command> command,
                                   outcome_handler handler, const command_options& options = {}) {
-    return send(stream, std::make_unique<detail::typed_envelope<Aggregate>>(
-                          std::move(command), options.id, std::move(handler)));
+    return send(&detail::typed_aggregate<Aggregate>::tag, stream,
+                std::make_unique<detail::typed_envelope<Aggregate>>(std::move(command), options.id,
+                                                                    std::move(handler)));
   }
 
   /// As tell(), and waits for the outcome. Not from an outcome handler or an actor: it blocks.
@@ -158,7 +159,7 @@ private:
   [[nodiscard]] static result<std::unique_ptr<engine>> open(std::unique_ptr<storage::event_log> log,
                                                             const engine_options& options,
                                                             std::vector<registration> types);
-  [[nodiscard]] result<void> send(const stream_id& stream,
+  [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command);
   [[nodiscard]] category_id category_of(const void* tag) const;
   [[nodiscard]] static outcome

@@ -26,6 +26,7 @@ public:
   virtual ~envelope() = default;
 
   [[nodiscard]] const command_id& id() const noexcept { return id_; }
+  [[nodiscard]] bool has_handler() const noexcept { return static_cast<bool>(handler_); }
 
   /// Room for what carries it through the actor's mailbox, so that a command is one allocation.
   static constexpr std::size_t carrier_size = 96;
