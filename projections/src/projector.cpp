@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -64,7 +65,17 @@ private:
   bool run() noexcept {
     if (failure_)
       return false;
-    auto more = advance();
+    auto more = [this]() -> result<bool> {
+      try {
+        return advance();
+      } catch (const std::exception& thrown) {
+        return failure(errc::handler_failed,
+                       "projection '" + std::string(view_.name()) + "' threw: " + thrown.what());
+      } catch (...) {
+        return failure(errc::handler_failed, "projection '" + std::string(view_.name())
+                                               + "' threw something that is no std::exception");
+      }
+    }();
     if (more)
       return *more;
     const std::lock_guard guard(mutex_);

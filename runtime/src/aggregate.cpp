@@ -36,8 +36,12 @@ public:
 
   void accept(std::size_t event_index, std::uint16_t schema_version,
               std::span<const std::byte> payload) noexcept override {
-    if (too_large_)
+    if (too_large_ || malformed_)
       return;
+    if (!of_.category_.type->verify(event_index, payload)) {
+      malformed_ = of_.category_.type->event_names()[event_index];
+      return;
+    }
     if (payload.size() > limits::max_payload_size
         || bytes_ + payload.size() > limits::max_command_size
         || to_.reserved().size() == limits::max_events_per_command) {
@@ -61,6 +65,9 @@ public:
 
   /// The size of the event that was over a limit.
   [[nodiscard]] std::optional<std::size_t> too_large() const noexcept { return too_large_; }
+  /// The name of an event that does not pass the FlatBuffers verifier, which a reader could not
+  /// load.
+  [[nodiscard]] std::optional<std::string_view> malformed() const noexcept { return malformed_; }
 
 private:
   const aggregate& of_;
@@ -69,6 +76,7 @@ private:
   std::int64_t now_ns_;
   std::size_t bytes_ = 0; ///< Of all records so far.
   std::optional<std::size_t> too_large_;
+  std::optional<std::string_view> malformed_;
 };
 
 aggregate::aggregate(core& shared, const category_entry& category, const stream_id& stream)
@@ -143,6 +151,11 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
       errc::handler_failed,
       fmt::format("{}: decide() threw something that is no std::exception", stream_.to_string()));
   }
+  if (!failure && emitted.malformed())
+    failure.emplace(errc::handler_failed,
+                    fmt::format("{}: its event {} does not pass the FlatBuffers verifier (tables "
+                                "nested too deep?); nothing was stored",
+                                stream_.to_string(), *emitted.malformed()));
   if (!failure && emitted.too_large())
     failure.emplace(
       errc::too_large,
@@ -165,8 +178,8 @@ settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging&
     const auto record = storage::record_view::parse(log_position(0), bytes);
     ensure(record.has_value(), "a record just encoded does not parse");
     const auto index = category_.index_of(record->event_type());
-    ensure(index.has_value() && category_.type->evolve(state_, *index, record->payload()),
-           "an event just emitted does not evolve its aggregate");
+    ensure(index.has_value(), "an event just emitted is one of the aggregate's");
+    category_.type->evolve(state_, *index, record->payload());
   }
   version_ += records.size();
   ensure(remaining == 0, "the last event of a command is followed by none");
@@ -232,12 +245,13 @@ result<void> aggregate::load_events() {
     if (auto sound = record->verify(); !sound)
       return sound;
     const auto index = category_.index_of(record->event_type());
-    if (!index || !category_.type->evolve(state_, *index, record->payload()))
+    if (!index || !category_.type->verify(*index, record->payload()))
       return failure(errc::corrupt,
                      fmt::format("position {}, stream {}: event type {} is not one of this "
-                                 "aggregate's, or its FlatBuffer is damaged; run verify",
+                                 "aggregate's, or its FlatBuffer is damaged; restore a backup",
                                  position.value(), stream_.to_string(),
                                  record->event_type().value()));
+    category_.type->evolve(state_, *index, record->payload());
     ensure(record->version().value() == version_ + 1, "the index checked the versions");
     ++version_;
     ++events_of_command;

@@ -25,21 +25,6 @@ staging& committer::staging_of(const stream_id& stream) noexcept {
   return shards == 1 ? *shards_.front() : *shards_[(stream_hash(stream) >> 32U) % shards];
 }
 
-void committer::refuse(const stream_id& stream, std::unique_ptr<detail::envelope> command,
-                       error why) noexcept {
-  auto& to = staging_of(stream);
-  {
-    const std::lock_guard guard(to.producer());
-    to.seal({.command = std::move(command),
-             .how = settlement::kind::failed,
-             .version = {},
-             .stream = stream,
-             .failure = std::make_unique<error>(std::move(why)),
-             .answer = {}});
-  }
-  wake();
-}
-
 // Sleeping and waking: the committer sets sleeping_ and then looks at the sealed counts; a producer
 // raises a sealed count and then looks at sleeping_. All four are seq_cst, so at least one of them
 // sees what the other wrote: either the committer finds the command, or the producer wakes it.

@@ -42,10 +42,6 @@ public:
   /// Where the housekeeper stages its answers.
   [[nodiscard]] staging& staging_of_housekeeper() noexcept { return *shards_.back(); }
 
-  /// Answers a command that no aggregate will handle.
-  void refuse(const stream_id& stream, std::unique_ptr<detail::envelope> command,
-              error why) noexcept;
-
   /// Makes the committer look, after a seal().
   void wake() noexcept;
 

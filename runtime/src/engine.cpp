@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -43,6 +44,8 @@ public:
     core_.options = options;
     if (core_.options.workers == 0)
       core_.options.workers = default_workers();
+    constexpr auto countable = std::numeric_limits<std::int64_t>::max();
+    core_.options.max_in_flight = std::min<std::size_t>(options.max_in_flight, countable);
     core_.log = std::move(log);
   }
 

@@ -79,6 +79,7 @@ void housekeeper::run() noexcept {
 
 void housekeeper::do_work(work& todo) {
   auto indexed = core_.index->catch_up();
+  // Where the log cannot be read they stay in memory: loading them again would fail too.
   if (indexed)
     for (const auto& one : todo.finished)
       registry_.drop_if_idle(one.stream, one.handled);

@@ -96,7 +96,8 @@ record_view::record_view(log_position position, std::span<const std::byte> bytes
 result<record_view> record_view::parse(log_position position, std::span<const std::byte> bytes) {
   if (bytes.size() < sizeof(record_header) || bytes.size() % 8 != 0) [[unlikely]]
     return damaged(position, fmt::format("{} bytes are no record", bytes.size()));
-  ensure(is_aligned(bytes.data()), "a record is read at an 8-byte aligned address");
+  if (!is_aligned(bytes.data())) [[unlikely]]
+    return damaged(position, "it is not 8-byte aligned");
   const record_view view(position, bytes);
   const auto& header = view.header();
   if (!key_fits(header)) [[unlikely]]

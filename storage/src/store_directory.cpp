@@ -85,7 +85,10 @@ result<void> sync_store_directory(const fs::path& store) {
     if (auto synced = sync_directory(path); !synced)
       return synced;
   }
-  const auto parent = fs::absolute(store).lexically_normal().parent_path();
+  auto named = fs::absolute(store).lexically_normal();
+  if (!named.has_filename()) // "store/"
+    named = named.parent_path();
+  const auto parent = named.parent_path();
   // Not readable by this user, perhaps; then making the store there was another's business.
   [[maybe_unused]] const auto ignored = sync_directory(parent);
   return {};

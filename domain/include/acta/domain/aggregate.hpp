@@ -170,12 +170,14 @@ concept aggregate =
 /// True if the aggregate says that it is closed; false for aggregates that never do.
 template <aggregate Aggregate>
 [[nodiscard]] bool closed(const typename Aggregate::state& state) noexcept {
-  if constexpr (requires {
-                  { Aggregate::closed(state) } noexcept -> std::same_as<bool>;
-                })
+  if constexpr (requires { Aggregate::closed(state); }) {
+    static_assert(noexcept(Aggregate::closed(state))
+                    && std::same_as<decltype(Aggregate::closed(state)), bool>,
+                  "closed(const state&) must be noexcept and return bool");
     return Aggregate::closed(state);
-  else
+  } else {
     return false;
+  }
 }
 
 /// Calls the decide() that fits the command, whether `command` is a std::variant or a plain type.

@@ -67,9 +67,10 @@ public:
       if (type >= handlers_.size() || handlers_[type] == nullptr)
         continue;
       if (!handlers_[type](static_cast<Derived&>(*this), record))
-        return failure(errc::corrupt,
-                       "position " + std::to_string(record.position().value())
-                         + ": the event is not a well-formed FlatBuffer; run verify");
+        return failure(
+          errc::corrupt,
+          "position " + std::to_string(record.position().value())
+            + ": the event is not a well-formed FlatBuffer of its type; restore a backup");
     }
     return {};
   }

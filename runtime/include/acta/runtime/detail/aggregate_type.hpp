@@ -69,9 +69,12 @@ public:
   [[nodiscard]] virtual domain::decision decide(const void* state, const envelope& from,
                                                 flatbuffers::FlatBufferBuilder& builder,
                                                 domain::event_sink& sink) const = 0;
-  /// Applies an event of this aggregate. False if the payload does not pass the verifier.
-  [[nodiscard]] virtual bool evolve(void* state, std::size_t event_index,
+  /// True if the payload is a well-formed event of this aggregate.
+  [[nodiscard]] virtual bool verify(std::size_t event_index,
                                     std::span<const std::byte> payload) const noexcept = 0;
+  /// Applies an event that was verified.
+  virtual void evolve(void* state, std::size_t event_index,
+                      std::span<const std::byte> payload) const noexcept = 0;
   [[nodiscard]] virtual bool closed(const void* state) const noexcept = 0;
 };
 
@@ -99,9 +102,13 @@ public:
                                      out);
   }
 
-  [[nodiscard]] bool evolve(void* untyped, std::size_t event_index,
+  [[nodiscard]] bool verify(std::size_t event_index,
                             std::span<const std::byte> payload) const noexcept override {
-    return apply(*static_cast<state*>(untyped), event_index, payload, typename Aggregate::events{});
+    return verify(event_index, payload, typename Aggregate::events{});
+  }
+  void evolve(void* untyped, std::size_t event_index,
+              std::span<const std::byte> payload) const noexcept override {
+    apply(*static_cast<state*>(untyped), event_index, payload, typename Aggregate::events{});
   }
 
   [[nodiscard]] bool closed(const void* untyped) const noexcept override {
@@ -118,22 +125,21 @@ private:
   }
 
   template <class... Events>
-  [[nodiscard]] static bool apply(state& now, std::size_t event_index,
-                                  std::span<const std::byte> payload,
-                                  domain::event_list<Events...>) noexcept {
+  [[nodiscard]] static bool verify(std::size_t event_index, std::span<const std::byte> payload,
+                                   domain::event_list<Events...>) noexcept {
     std::size_t index = 0;
-    bool good = false;
-    (void)((index++ == event_index && (good = apply_one<Events>(now, payload), true)) || ...);
-    return good;
+    return ((index++ == event_index && domain::verified<Events>(payload) != nullptr) || ...);
   }
 
+  template <class... Events>
+  static void apply(state& now, std::size_t event_index, std::span<const std::byte> payload,
+                    domain::event_list<Events...>) noexcept {
+    std::size_t index = 0;
+    (void)((index++ == event_index && (apply_one<Events>(now, payload), true)) || ...);
+  }
   template <class Event>
-  [[nodiscard]] static bool apply_one(state& now, std::span<const std::byte> payload) noexcept {
-    const auto* event = domain::verified<Event>(payload);
-    if (event == nullptr)
-      return false;
-    Aggregate::evolve(now, *event);
-    return true;
+  static void apply_one(state& now, std::span<const std::byte> payload) noexcept {
+    Aggregate::evolve(now, *flatbuffers::GetRoot<Event>(payload.data()));
   }
 };
 
