@@ -19,7 +19,7 @@ result<std::unique_ptr<const std::string>> read_file(const std::filesystem::path
   if (!in)
     return failure(errno == EACCES ? errc::permission_denied : errc::not_found,
                    fmt::format("'{}' cannot be read: {}", file.string(),
-                               std::generic_category().message(errno)));
+                               std::generic_category().message(errno) + "; check the path"));
   std::ostringstream text;
   if (in.peek() != std::ifstream::traits_type::eof())
     text << in.rdbuf();

@@ -35,6 +35,10 @@ struct message {
          && (point == std::string_view::npos || digits(text.substr(point + 1)));
 }
 
+[[nodiscard]] constexpr bool is_price(std::int64_t ticks) noexcept {
+  return ticks <= INT64_MAX / lobster_price && ticks >= INT64_MIN / lobster_price;
+}
+
 [[nodiscard]] result<message> read_message(const csv_rows& rows) {
   const auto& fields = rows.fields();
   if (fields.size() != 6)
@@ -48,11 +52,11 @@ struct message {
     return rows.malformed("time", 0, "seconds after midnight");
   if (!type || *type < 1 || *type > 7 || *type == 6)
     return rows.malformed("type", 1, "1, 2, 3, 4, 5 or 7");
-  if (!order)
-    return rows.malformed("order id", 2, "a whole number");
-  if (!size || (*type != 7 && *size <= 0))
-    return rows.malformed("size", 3, "a positive whole number");
-  if (!price || *price > INT64_MAX / lobster_price || *price < INT64_MIN / lobster_price)
+  if (!order || *order >= first_initial_order)
+    return rows.malformed("order id", 2, "a whole number below 2^62");
+  if (!size || (*type != 7 && (*size <= 0 || *size > trading::max_quantity)))
+    return rows.malformed("size", 3, fmt::format("1 to {}", trading::max_quantity));
+  if (!price || !is_price(*price))
     return rows.malformed("price", 4, "a price in 1e-4 of a dollar");
   if (fields[5] != "1" && fields[5] != "-1")
     return rows.malformed("direction", 5, "1 or -1");
@@ -89,7 +93,8 @@ public:
     for (std::size_t i = 0; i < fields.size(); i += 2) {
       const auto price = parse_integer<std::int64_t>(fields[i]);
       const auto quantity = parse_integer<std::int64_t>(fields[i + 1]);
-      if (!price || !quantity || *quantity < 0)
+      if (!price || !is_price(*price) || !quantity || *quantity < 0
+          || *quantity > trading::max_quantity)
         return rows.malformed(fmt::format("level {} is '{},{}', where price and size must be",
                                           i / 4 + 1, fields[i], fields[i + 1]));
       if (*quantity != 0)
@@ -157,6 +162,8 @@ public:
       if (std::ranges::find(skipped_, one->order) == skipped_.end())
         translate(*one, feed.labels.size() - 1, feed);
     }
+    if (feed.labels.size() == 1)
+      return failure(errc::malformed, fmt::format("{}: the file has no message", name_));
     return feed;
   }
 

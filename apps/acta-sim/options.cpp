@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <map>
 #include <string_view>
 
 namespace acta::sim {
@@ -35,12 +35,16 @@ void add_source_options(CLI::App& app, options& to, std::string& feed) {
   const std::string group = "Order flow";
   auto* orders = app.add_option("--orders", to.orders, "Orders to generate")
                    ->type_name("N")
-                   ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40U));
-  auto* seed = app.add_option("--seed", to.seed, "Seed of the generator")->type_name("S");
+                   ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40U))
+                   ->capture_default_str();
+  auto* seed = app.add_option("--seed", to.seed, "Seed of the generator")
+                 ->type_name("S")
+                 ->capture_default_str();
   auto* instruments =
     app.add_option("--instruments", to.instruments, "Instruments to generate for")
       ->type_name("K")
-      ->check(CLI::Range(1U, 100'000U));
+      ->check(CLI::Range(1U, 100'000U))
+      ->capture_default_str();
   auto* recorded = app
                      .add_option("--feed", feed,
                                  "A recorded feed instead: mbo:FILE (Databento MBO, CSV) or "
@@ -63,16 +67,15 @@ void add_source_options(CLI::App& app, options& to, std::string& feed) {
     option->group(group);
 }
 
-void add_engine_options(CLI::App& app, options& to) {
+void add_engine_options(CLI::App& app, options& to, std::string& durability_name) {
   const std::string group = "Engine";
-  const std::map<std::string, storage::durability> durabilities{
-    {"power", storage::durability::power}, {"memory", storage::durability::memory}};
   auto* durability =
     app
-      .add_option("--durability", to.durability,
+      .add_option("--durability", durability_name,
                   "What a receipt means: power (synced to disk) or memory (gone with the process)")
       ->type_name("power|memory")
-      ->transform(CLI::CheckedTransformer(durabilities).description(""));
+      ->check(CLI::IsMember({"power", "memory"}).description(""))
+      ->capture_default_str();
   auto* store = app
                   .add_option("--store", to.store,
                               "Directory of the store; without it a temporary one, removed at the "
@@ -83,7 +86,8 @@ void add_engine_options(CLI::App& app, options& to) {
                                "Commands not yet acknowledged, at most; 1 keeps the log in the "
                                "order of the feed")
                    ->type_name("N")
-                   ->check(CLI::Range(1U, 1'000'000U));
+                   ->check(CLI::Range(1U, 1'000'000U))
+                   ->capture_default_str();
   auto* workers = app
                     .add_option("--workers", to.workers,
                                 "Threads that run aggregates (default: all cores but one)")
@@ -125,6 +129,14 @@ void add_output_options(CLI::App& app, options& to) {
 [[nodiscard]] std::string check_together(const options& chosen) {
   if (!chosen.initial_book.empty() && chosen.feed != feed_kind::lobster)
     return "--initial-book: only a lobster feed starts from a book";
+  std::vector<std::filesystem::path> files;
+  for (const auto& file : {chosen.book_out, chosen.final_book,
+                           std::filesystem::path(chosen.json == "-" ? "" : chosen.json)}) {
+    if (!file.empty() && std::ranges::find(files, file) != files.end())
+      return fmt::format("'{}' is named for two outputs; give each a file of its own",
+                         file.string());
+    files.push_back(file);
+  }
   if (!chosen.store.empty() && chosen.durability == storage::durability::memory)
     return "--store: with --durability memory nothing is stored; leave one of them out";
   return {};
@@ -140,13 +152,14 @@ void add_output_options(CLI::App& app, options& to) {
 std::variant<options, exit_now> parse_options(int argc, const char* const* argv) {
   options chosen;
   std::string feed;
+  std::string durability_name = "power";
   CLI::App app(std::string(description), "acta-sim");
   app.set_version_flag("--version", "acta-sim " ACTA_VERSION)->description("Print the version");
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   app.footer(std::string(examples));
   app.get_formatter()->column_width(34);
   add_source_options(app, chosen, feed);
-  add_engine_options(app, chosen);
+  add_engine_options(app, chosen, durability_name);
   add_output_options(app, chosen);
   try {
     app.parse(argc, argv);
@@ -155,6 +168,8 @@ std::variant<options, exit_now> parse_options(int argc, const char* const* argv)
   } catch (const CLI::ParseError& error) {
     return wrong(error.what());
   }
+  if (durability_name == "memory")
+    chosen.durability = storage::durability::memory;
   if (app.count("--feed") != 0)
     if (const auto problem = read_feed(feed, chosen); !problem.empty())
       return wrong(problem);

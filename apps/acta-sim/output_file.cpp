@@ -11,8 +11,9 @@ namespace {
 
 [[nodiscard]] std::unexpected<error> cannot_write(const std::filesystem::path& path, int code) {
   return failure(code == ENOSPC ? errc::no_space : errc::io,
-                 fmt::format("'{}' cannot be written: {}", path.string(),
-                             std::generic_category().message(code)));
+                 fmt::format("'{}' cannot be written: {}{}", path.string(),
+                             std::generic_category().message(code),
+                             code == ENOENT ? "; its directory must exist" : ""));
 }
 
 } // namespace
@@ -22,13 +23,16 @@ result<output_file> output_file::create(const std::filesystem::path& path) {
   const auto there = std::filesystem::status(path, unknown).type();
   const bool plain =
     there == std::filesystem::file_type::regular || there == std::filesystem::file_type::not_found;
-  auto beside = path;
+  // A link stays one: what it leads to is written.
+  const auto target =
+    std::filesystem::is_symlink(path, unknown) ? std::filesystem::weakly_canonical(path) : path;
+  auto beside = target;
   if (plain)
     beside += ".unfinished";
   auto* file = std::fopen(beside.c_str(), "wb");
   if (file == nullptr)
     return cannot_write(path, errno);
-  return output_file(path, beside, file);
+  return output_file(target, beside, file);
 }
 
 output_file::~output_file() {
@@ -53,9 +57,11 @@ result<void> output_file::finish() {
     return {};
   std::error_code failed;
   std::filesystem::rename(beside_, path_, failed);
-  if (failed)
-    return cannot_write(path_, failed.value());
-  return {};
+  if (!failed)
+    return {};
+  std::error_code ignored;
+  std::filesystem::remove(beside_, ignored);
+  return cannot_write(path_, failed.value());
 }
 
 } // namespace acta::sim

@@ -156,7 +156,8 @@ std::string to_json(const report& of) {
       {"filesystem", of.machine.filesystem},
       {"versions", versions()}}},
   };
-  return all.dump(2) + "\n";
+  // A path need not be UTF-8; what is not is replaced, and the run is not lost for it.
+  return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 } // namespace acta::sim

@@ -166,18 +166,20 @@ public:
                   .interrupted = interrupted_,
                   .on_progress = [&] { show_progress(drive.sent()); }});
     const auto started = std::chrono::steady_clock::now();
-    if (auto done = drive.run(); !done)
-      return add_receipted(done.error(), drive.results());
+    auto ran = drive.run();
     const auto sent = std::chrono::steady_clock::now();
-    if (auto done = catch_up(drive.sent()); !done)
-      return failure(done);
+    auto current = ran ? catch_up(drive.sent()) : result<void>{};
     const auto caught_up = std::chrono::steady_clock::now();
     progress_.clear();
+    engine_->stop(); // the committer may still be on its way out of `drive`
+    if (!ran)
+      return add_receipted(ran.error(), drive.results());
+    if (!current)
+      return failure(current);
     report made = make_report(drive);
     made.elapsed_s = seconds(sent - started).count();
     made.catch_up_s = seconds(caught_up - sent).count();
     projectors_.clear();
-    engine_->stop();
     if (recorder_)
       if (auto done = recorder_->finish(); !done)
         return failure(done);
@@ -192,6 +194,12 @@ private:
     if (chosen_.durability == storage::durability::memory)
       return storage::make_memory_log();
     directory_ = chosen_.store;
+    if (chosen_.feed == feed_kind::generator && chosen_.orders == 0 && !directory_.empty()
+        && !std::filesystem::exists(directory_ / "log" / "data.mdb"))
+      return failure(errc::not_found,
+                     fmt::format("'{}' holds no store; --orders 0 rebuilds the book of one that is "
+                                 "there",
+                                 directory_.string()));
     if (directory_.empty()) {
       auto made = temporary_directory::make();
       if (!made)

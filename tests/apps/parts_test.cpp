@@ -313,7 +313,9 @@ TEST_F(files, of_lobster_that_are_malformed_name_file_line_and_column) {
   expect("1.,1,11,5,1000,1", "'time'");
   expect("1,6,11,5,1000,1", "'type'");
   expect("1,1,x,5,1000,1", "'order id'");
+  expect("1,1,4611686018427387904,5,1000,1", "'order id'");
   expect("1,1,11,0,1000,1", "'size'");
+  expect("1,1,11,1000000000001,1000,1", "'size'");
   expect("1,1,11,5,9223372036854775807,1", "'price'");
   expect("1,1,11,5,1000,2", "'direction'");
   expect("1,1,11,5,1000", "5 columns");
@@ -321,6 +323,8 @@ TEST_F(files, of_lobster_that_are_malformed_name_file_line_and_column) {
   EXPECT_FALSE(read_lobster(messages, write("b", "1,2,3\n"), {}));
   EXPECT_FALSE(read_lobster(messages, write("b", ""), {}));
   EXPECT_FALSE(read_lobster(messages, write("b", "1,2,x,4\n"), {}));
+  EXPECT_FALSE(read_lobster(messages, write("b", "9223372036854775807,2,3,4\n"), {}));
+  EXPECT_FALSE(read_lobster(messages, write("b", "1,9223372036854775807,3,4\n"), {}));
 }
 
 /// The initial book is the first row with the first message taken back.

@@ -134,6 +134,17 @@ TEST_F(program, gives_the_same_book_for_the_same_seed_whatever_the_window_and_th
   EXPECT_TRUE(book({"--workers", "3", "--window", "100000"}) == first);
 }
 
+TEST_F(program, writes_through_links_and_names_that_are_not_utf8) {
+  write("real.csv", "old");
+  fs::create_symlink("real.csv", path("link.csv"));
+  const auto done = run(
+    {"--orders", "10", "--final-book", at("link.csv"), "--json", "-", "--store", at("store\xff")});
+  EXPECT_EQ(done.status, 0) << done.err;
+  EXPECT_TRUE(fs::is_symlink(path("link.csv")));
+  EXPECT_TRUE(read_all(path("real.csv")).starts_with("instrument,side"));
+  EXPECT_TRUE(nlohmann::json::accept(done.out));
+}
+
 TEST_F(program, prints_its_help_and_version) {
   const auto help = run({"--help"});
   EXPECT_EQ(help.status, 0);
@@ -164,6 +175,7 @@ TEST_F(program, refuses_arguments_that_make_no_sense) {
     {{"--book-out", "x"}, "--feed"},
     {{"--store", "x", "--durability", "memory"}, "--store"},
     {{"--seed", "1", "--seed", "2"}, "--seed"},
+    {{"--json", "x", "--final-book", "x"}, "two outputs"},
   };
   for (const auto& [arguments, part] : cases)
     expect_failure(run(arguments), 2, part);
@@ -180,6 +192,9 @@ TEST_F(program, says_what_is_wrong_with_its_files_and_stores) {
   expect_failure(run({"--orders", "5", "--store", "/proc/store"}), 1, "/proc/store");
   expect_failure(run({"--orders", "5", "--json", at("no/such.json")}), 1, "no/such.json");
   expect_failure(run({"--orders", "5", "--final-book", "/dev/full", "--quiet"}), 1, "/dev/full");
+  expect_failure(run({"--orders", "0", "--store", at("typo")}), 1, "holds no store");
+  EXPECT_FALSE(fs::exists(path("typo")));
+  expect_failure(run({"--feed", "lobster:" + write("none", "")}), 1, "no message");
   const auto held = storage::open_log(path("held"));
   ASSERT_TRUE(held);
   expect_failure(run({"--orders", "5", "--store", at("held")}), 1, std::to_string(::getpid()));
