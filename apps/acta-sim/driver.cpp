@@ -54,9 +54,9 @@ result<decided_commands> decided_commands::read(const storage::event_log& log,
       if (header.command.high() != fingerprint)
         continue;
       if (header.category == orders.value())
-        decided.orders_[record.stream().integer()] = header.command.low();
+        decided.orders_[record.integer_key()] = header.command.low();
       else if (header.category == instruments.value())
-        decided.instruments_[record.stream().integer()] = header.command.low();
+        decided.instruments_[record.integer_key()] = header.command.low();
     }
   }
 }

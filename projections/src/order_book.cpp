@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
+#include <string>
 
 namespace acta::projections {
 
@@ -136,7 +138,11 @@ private:
 namespace {
 
 [[nodiscard]] std::uint64_t id_of(const storage::record_view& record) {
-  return record.stream().integer();
+  if (record.header().key_kind != static_cast<std::uint8_t>(key_kind::integer))
+    throw std::invalid_argument("position " + std::to_string(record.position().value())
+                                + ": an order book is of orders with integer keys, and this has "
+                                  "another");
+  return record.integer_key();
 }
 
 } // namespace

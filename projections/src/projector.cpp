@@ -1,10 +1,11 @@
 #include <acta/projections/projector.hpp>
 
+#include "apply.hpp"
+
 #include <acta/runtime/background_actor.hpp>
 
 #include <atomic>
 #include <condition_variable>
-#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -65,17 +66,7 @@ private:
   bool run() noexcept {
     if (failure_)
       return false;
-    auto more = [this]() -> result<bool> {
-      try {
-        return advance();
-      } catch (const std::exception& thrown) {
-        return failure(errc::handler_failed,
-                       "projection '" + std::string(view_.name()) + "' threw: " + thrown.what());
-      } catch (...) {
-        return failure(errc::handler_failed, "projection '" + std::string(view_.name())
-                                               + "' threw something that is no std::exception");
-      }
-    }();
+    auto more = advance();
     if (more)
       return *more;
     const std::lock_guard guard(mutex_);
@@ -98,7 +89,7 @@ private:
         return failure(records);
       if (records->empty())
         return false;
-      if (auto applied = view_.apply(*records); !applied)
+      if (auto applied = apply(view_, *records); !applied)
         return failure(applied);
       move_to(records->back().position());
     }

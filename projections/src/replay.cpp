@@ -1,5 +1,7 @@
 #include <acta/projections/projector.hpp>
 
+#include "apply.hpp"
+
 #include <algorithm>
 
 namespace acta::projections {
@@ -18,7 +20,7 @@ result<log_position> replay(const storage::event_log& log, projection& view, log
       return failure(records);
     if (records->empty())
       return (*snapshot)->tail();
-    if (auto applied = view.apply(*records); !applied)
+    if (auto applied = apply(view, *records); !applied)
       return failure(applied);
   }
 }

@@ -49,7 +49,7 @@ void trade_tape::on(const domain::trading::trade_printed& event,
   add({.position = record.position(),
        .price = event.price(),
        .quantity = event.quantity(),
-       .instrument = static_cast<std::uint32_t>(record.stream().integer()),
+       .instrument = static_cast<std::uint32_t>(record.integer_key()),
        .displayed = false});
 }
 

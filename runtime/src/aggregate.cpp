@@ -20,10 +20,20 @@ namespace acta::runtime {
 
 namespace {
 
-/// One builder a thread: it keeps the memory it has grown to.
-[[nodiscard]] flatbuffers::FlatBufferBuilder& thread_builder() {
-  thread_local flatbuffers::FlatBufferBuilder builder(1024);
-  return builder;
+struct emitted_event {
+  std::size_t index; ///< In Aggregate::events.
+  std::span<const std::byte> payload;
+};
+
+/// One a thread: it keeps the memory it has grown to.
+struct scratch {
+  flatbuffers::FlatBufferBuilder builder{1024};
+  std::vector<emitted_event> events; ///< Of the command in hand, in the staging buffer.
+};
+
+[[nodiscard]] scratch& thread_scratch() {
+  thread_local scratch of_this_thread;
+  return of_this_thread;
 }
 
 } // namespace
@@ -31,8 +41,12 @@ namespace {
 /// Turns what decide() emits into records in the staging buffer.
 class aggregate::sink final : public domain::event_sink {
 public:
-  sink(const aggregate& of, const detail::envelope& command, staging& to)
-      : of_(of), command_(command), to_(to), now_ns_(of.core_.options.clock->now_ns()) {}
+  sink(const aggregate& of, const detail::envelope& command, staging& to,
+       std::vector<emitted_event>& events)
+      : of_(of), command_(command), to_(to), events_(events),
+        now_ns_(of.core_.options.clock->now_ns()) {
+    events_.clear();
+  }
 
   void accept(std::size_t event_index, std::uint16_t schema_version,
               std::span<const std::byte> payload) noexcept override {
@@ -49,7 +63,7 @@ public:
       return;
     }
     const storage::record_fields fields{
-      .stream = of_.stream_,
+      .stream = of_.stream(),
       .version = stream_version(of_.version_ + to_.reserved().size() + 1),
       .recorded_at_ns = now_ns_,
       .command = command_.id(),
@@ -60,7 +74,11 @@ public:
     };
     const auto size = storage::record_size(fields);
     bytes_ += size;
-    storage::encode_record(fields, to_.reserve(size));
+    auto* record = to_.reserve(size);
+    storage::encode_record(fields, record);
+    const auto* staged = record + size - storage::padded(payload.size()); // a record ends with it
+    ensure(reinterpret_cast<std::uintptr_t>(staged) % 8 == 0, "a FlatBuffer is read in place");
+    events_.push_back({event_index, {staged, payload.size()}});
   }
 
   /// The size of the event that was over a limit.
@@ -73,14 +91,15 @@ private:
   const aggregate& of_;
   const detail::envelope& command_;
   staging& to_;
+  std::vector<emitted_event>& events_;
   std::int64_t now_ns_;
   std::size_t bytes_ = 0; ///< Of all records so far.
   std::optional<std::size_t> too_large_;
   std::optional<std::string_view> malformed_;
 };
 
-aggregate::aggregate(core& shared, const category_entry& category, const stream_id& stream)
-    : core_(shared), category_(category), stream_(stream) {}
+aggregate::aggregate(core& shared, const category_entry& category, mailbox& actor)
+    : core_(shared), category_(category), actor_(actor) {}
 
 aggregate::~aggregate() {
   forget();
@@ -92,13 +111,12 @@ void aggregate::forget() noexcept {
   state_ = nullptr;
   version_ = 0;
   recent_.clear();
-  oldest_ = 0;
 }
 
 void aggregate::handle(std::unique_ptr<detail::envelope> command) noexcept {
   ensure(turn_.exchange(1, std::memory_order_acquire) == 0, "two threads in one aggregate");
   ++handled_;
-  auto& to = core_.committer->staging_of(stream_);
+  auto& to = core_.committer->staging_of(stream());
   {
     const std::lock_guard guard(to.producer());
     to.seal(process(std::move(command), to));
@@ -109,59 +127,58 @@ void aggregate::handle(std::unique_ptr<detail::envelope> command) noexcept {
 
 settlement aggregate::fail(std::unique_ptr<detail::envelope> command, error why) const {
   return {.command = std::move(command),
+          .from = &actor_,
           .how = settlement::kind::failed,
           .version = stream_version(version_),
-          .stream = stream_,
-          .failure = std::make_unique<error>(std::move(why)),
-          .answer = {}};
+          .failure = std::make_unique<error>(std::move(why))};
 }
 
 settlement aggregate::process(std::unique_ptr<detail::envelope> command, staging& to) {
-  if (auto loaded = load(); !loaded)
-    return fail(std::move(command), std::move(loaded.error()));
   auto end = [&] {
-    const auto* before = command->id().empty() ? nullptr : find(command->id());
+    if (auto loaded = load(); !loaded)
+      return fail(std::move(command), std::move(loaded.error()));
+    const auto* before = command->id().empty() ? nullptr : recent_.find(command->id());
     if (before == nullptr)
       return decide(std::move(command), to);
     return settlement{.command = std::move(command),
+                      .from = &actor_,
                       .how = settlement::kind::repeat,
                       .events = static_cast<std::uint32_t>(before->events),
-                      .version = stream_version(before->version),
-                      .stream = stream_,
-                      .failure = nullptr,
-                      .answer = {}};
+                      .version = stream_version(before->version)};
   }();
-  if (version_ == 0 || category_.type->closed(state_)) // also where nothing ever was
+  // Also where nothing ever was, or where it could not be loaded.
+  if (version_ == 0 || category_.type->closed(state_))
     end.finished_after = handled_;
   return end;
 }
 
 settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging& to) {
-  sink emitted(*this, *command, to);
+  auto& scratch = thread_scratch();
+  sink emitted(*this, *command, to, scratch.events);
   std::optional<error> failure;
   try {
-    auto decided = category_.type->decide(state_, *command, thread_builder(), emitted);
+    auto decided = category_.type->decide(state_, *command, scratch.builder, emitted);
     if (!decided)
       failure.emplace(decided.error().code, std::move(decided.error().reason));
   } catch (const std::exception& thrown) {
     failure.emplace(errc::handler_failed,
-                    fmt::format("{}: decide() threw: {}", stream_.to_string(), thrown.what()));
+                    fmt::format("{}: decide() threw: {}", stream().to_string(), thrown.what()));
   } catch (...) {
     failure.emplace(
       errc::handler_failed,
-      fmt::format("{}: decide() threw something that is no std::exception", stream_.to_string()));
+      fmt::format("{}: decide() threw something that is no std::exception", stream().to_string()));
   }
   if (!failure && emitted.malformed())
     failure.emplace(errc::handler_failed,
                     fmt::format("{}: its event {} does not pass the FlatBuffers verifier (tables "
                                 "nested too deep?); nothing was stored",
-                                stream_.to_string(), *emitted.malformed()));
+                                stream().to_string(), *emitted.malformed()));
   if (!failure && emitted.too_large())
     failure.emplace(
       errc::too_large,
       fmt::format("{}: its event number {}, of {} bytes, is over a limit ({} bytes an "
                   "event, {} bytes and {} events a command); nothing was stored",
-                  stream_.to_string(), to.reserved().size() + 1, *emitted.too_large(),
+                  stream().to_string(), to.reserved().size() + 1, *emitted.too_large(),
                   limits::max_payload_size, limits::max_command_size,
                   limits::max_events_per_command));
   if (!failure)
@@ -172,56 +189,37 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
 
 settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging& to) {
   const auto records = to.reserved();
+  const auto& events = thread_scratch().events;
+  ensure(events.size() == records.size(), "each event emitted is staged as a record");
   auto remaining = records.size();
-  for (const auto& bytes : records) {
-    storage::finish_record(bytes.data(), bytes.size(), static_cast<std::uint16_t>(--remaining));
-    const auto record = storage::record_view::parse(log_position(0), bytes);
-    ensure(record.has_value(), "a record just encoded does not parse");
-    const auto index = category_.index_of(record->event_type());
-    ensure(index.has_value(), "an event just emitted is one of the aggregate's");
-    category_.type->evolve(state_, *index, record->payload());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    storage::finish_record(records[i].data(), records[i].size(),
+                           static_cast<std::uint16_t>(--remaining));
+    category_.type->evolve(state_, events[i].index, events[i].payload);
   }
   version_ += records.size();
   ensure(remaining == 0, "the last event of a command is followed by none");
-  if (!records.empty() && !command->id().empty())
-    remember(command->id(), version_, records.size());
+  if (!records.empty())
+    remember(command->id(), records.size());
   return {.command = std::move(command),
+          .from = &actor_,
           .how = settlement::kind::accepted,
           .events = static_cast<std::uint32_t>(records.size()),
-          .version = stream_version(version_),
-          .stream = stream_,
-          .failure = nullptr,
-          .answer = {}};
+          .version = stream_version(version_)};
 }
 
-void aggregate::remember(const command_id& id, std::uint64_t version, std::uint64_t events) {
+void aggregate::remember(const command_id& id, std::uint64_t events) {
   constexpr auto version_mask = (std::uint64_t{1} << 48U) - 1;
-  const remembered entry{id, version & version_mask, events & 0xffffU};
-  const auto window = core_.options.repeat_window;
-  if (recent_.size() < window) {
-    constexpr std::size_t usual_commands = 4; // of an order, say: one allocation and not three
-    if (recent_.empty())
-      recent_.reserve(std::min(window, usual_commands));
-    recent_.push_back(entry);
-  } else if (window != 0) {
-    recent_[oldest_] = entry;
-    oldest_ = static_cast<std::uint32_t>((oldest_ + 1) % window);
-  }
-}
-
-const aggregate::remembered* aggregate::find(const command_id& id) const noexcept {
-  for (const auto& one : recent_)
-    if (one.id == id)
-      return &one;
-  return nullptr;
+  if (!id.empty())
+    recent_.add({id, version_ & version_mask, events & 0xffffU}, core_.options.repeat_window);
 }
 
 result<void> aggregate::load() {
   if (state_ != nullptr)
     return {};
   ensure(version_ == 0 && recent_.empty(), "what is loaded was forgotten before");
-  state_ = category_.type->make_state();
-  if (core_.index->surely_absent(stream_))
+  state_ = category_.type->make_state(place_);
+  if (core_.index->surely_absent(stream()))
     return {};
   auto loaded = load_events();
   if (!loaded)
@@ -234,7 +232,7 @@ result<void> aggregate::load_events() {
   auto snapshot = core_.log->snapshot();
   if (!snapshot)
     return failure(snapshot);
-  auto positions = core_.index->positions(stream_, **snapshot);
+  auto positions = core_.index->positions(stream(), **snapshot);
   if (!positions)
     return failure(positions);
   std::uint64_t events_of_command = 0;
@@ -249,15 +247,14 @@ result<void> aggregate::load_events() {
       return failure(errc::corrupt,
                      fmt::format("position {}, stream {}: event type {} is not one of this "
                                  "aggregate's, or its FlatBuffer is damaged; restore a backup",
-                                 position.value(), stream_.to_string(),
+                                 position.value(), stream().to_string(),
                                  record->event_type().value()));
     category_.type->evolve(state_, *index, record->payload());
     ensure(record->version().value() == version_ + 1, "the index checked the versions");
     ++version_;
     ++events_of_command;
     if (record->header().remaining == 0) {
-      if (!record->header().command.empty())
-        remember(record->header().command, version_, events_of_command);
+      remember(record->header().command, events_of_command);
       events_of_command = 0;
     }
   }

@@ -1,5 +1,6 @@
 #include "committer.hpp"
 
+#include "prefetch.hpp"
 #include "thread_name.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -8,6 +9,12 @@
 #include <utility>
 
 namespace acta::runtime {
+
+namespace {
+
+constexpr std::size_t commands_ahead = 4;
+
+} // namespace
 
 committer::committer(core& shared, housekeeper& helper, std::size_t shards)
     : core_(shared), housekeeper_(helper) {
@@ -121,8 +128,12 @@ void committer::commit() {
   }
   const auto answered = static_cast<std::int64_t>(settlements_.size());
   const auto handed_on_before = for_housekeeper_.repeats.size();
-  for (auto& one : settlements_)
-    answer(one, last);
+  for (std::size_t i = 0; i < settlements_.size(); ++i) {
+    // Others had the commands in hand last: they are asked for while those before are answered.
+    if (i + commands_ahead < settlements_.size())
+      prefetch(settlements_[i + commands_ahead].command.get(), 1);
+    answer(settlements_[i], last);
+  }
   const auto handed_on =
     static_cast<std::int64_t>(for_housekeeper_.repeats.size() - handed_on_before);
   settlements_.clear();
@@ -150,7 +161,7 @@ void committer::answer(settlement& one, log_position& last) {
   // In the order of the aggregate's commands, and once each: a number that came late could be taken
   // for one of the actor that followed.
   if (const auto handled = std::exchange(one.finished_after, 0); handled != 0)
-    for_housekeeper_.finished.push_back({one.stream, handled});
+    for_housekeeper_.finished.push_back({one.from, handled});
   switch (one.how) {
     case settlement::kind::accepted:
       last = log_position(last.value() + one.events);
@@ -159,7 +170,10 @@ void committer::answer(settlement& one, log_position& last) {
     case settlement::kind::failed:
       one.command->settle(std::unexpected(std::move(*one.failure)));
       break;
-    case settlement::kind::known: one.command->settle(one.answer); break;
+    case settlement::kind::known:
+      one.command->settle(receipt{
+        .version = one.version, .position = one.position, .events = one.events, .repeat = true});
+      break;
     case settlement::kind::repeat: for_housekeeper_.repeats.push_back(std::move(one)); return;
   }
 }

@@ -79,10 +79,6 @@ void housekeeper::run() noexcept {
 
 void housekeeper::do_work(work& todo) {
   auto indexed = core_.index->catch_up();
-  // Where the log cannot be read they stay in memory: loading them again would fail too.
-  if (indexed)
-    for (const auto& one : todo.finished)
-      registry_.drop_if_idle(one.stream, one.handled);
   for (auto& one : todo.repeats) {
     settlement end = [&] {
       if (indexed)
@@ -97,26 +93,31 @@ void housekeeper::do_work(work& todo) {
   }
   if (!todo.repeats.empty())
     core_.committer->wake();
+  // Last, as the repeats' actors may be among them. Where the log cannot be read they stay in
+  // memory: loading them again would fail too.
+  if (indexed)
+    registry_.drop_idle(todo.finished);
 }
 
 settlement housekeeper::answer_repeat(settlement&& repeat) const {
+  const auto& stream = repeat.from->stream();
   auto found = [&]() -> result<log_position> {
     auto snapshot = core_.log->snapshot();
     if (!snapshot)
       return failure(snapshot);
-    auto positions = core_.index->positions(repeat.stream, **snapshot);
+    auto positions = core_.index->positions(stream, **snapshot);
     if (!positions)
       return failure(positions);
     ensure(repeat.version.value() != 0, "a command is remembered for its events");
     if (positions->size() < repeat.version.value())
       return failure(errc::corrupt, fmt::format("stream {}: version {} is not in the log",
-                                                repeat.stream.to_string(), repeat.version.value()));
+                                                stream.to_string(), repeat.version.value()));
     return (*positions)[repeat.version.value() - 1];
   }();
   settlement end = std::move(repeat);
   if (found) {
     end.how = settlement::kind::known;
-    end.answer = {.version = end.version, .position = *found, .events = end.events, .repeat = true};
+    end.position = *found;
   } else {
     end.how = settlement::kind::failed;
     end.failure = std::make_unique<error>(std::move(found.error()));

@@ -25,13 +25,9 @@ class registry;
 /// Concurrency: one thread; give() is called by the committer.
 class housekeeper {
 public:
-  struct finished_aggregate {
-    stream_id stream;
-    std::uint64_t handled; ///< settlement::finished_after
-  };
   struct work {
     std::vector<settlement> repeats;
-    std::vector<finished_aggregate> finished;
+    std::vector<finished_actor> finished;
   };
 
   housekeeper(core& shared, registry& actors);

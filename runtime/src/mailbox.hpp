@@ -14,7 +14,7 @@ public:
   mailbox(const mailbox&) = delete;
   mailbox& operator=(const mailbox&) = delete;
 
-  [[nodiscard]] virtual const stream_id& stream() const noexcept = 0;
+  [[nodiscard]] const stream_id& stream() const noexcept { return stream_; }
   /// Puts a command behind those that wait. Lock-free; any thread.
   virtual void deliver(std::unique_ptr<detail::envelope> command) = 0;
   /// Gives up the registry's hold: the actor ends after what it is doing. Invalid after this.
@@ -24,8 +24,11 @@ public:
   std::uint64_t sent = 0;
 
 protected:
-  mailbox() = default;
+  explicit mailbox(const stream_id& stream) noexcept : stream_(stream) {}
   ~mailbox() = default;
+
+private:
+  stream_id stream_;
 };
 
 } // namespace acta::runtime

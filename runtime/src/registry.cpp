@@ -1,6 +1,7 @@
 #include "registry.hpp"
 
 #include "caf/actor_host.hpp"
+#include "prefetch.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -25,20 +26,28 @@ void registry::send(const category_entry& category, const stream_id& stream,
   to->deliver(std::move(command));
 }
 
-void registry::drop_if_idle(const stream_id& stream, std::uint64_t handled) {
-  const auto hash = stream_hash(stream);
-  auto& in = shard_of(hash);
-  const std::lock_guard guard(in.mutex);
-  const auto found = in.of.find(stream, hash);
-  if (found == in.of.end())
-    return;
-  auto* idle = *found;
-  ensure(handled <= idle->sent || idle->sent == 0, "no more is handled than was sent");
-  if (idle->sent != handled)
-    return;
-  in.of.erase(found);
-  size_.fetch_sub(1, std::memory_order_relaxed);
-  idle->drop();
+/// By shard, so that each lock, and the memory around it, is taken from the senders once.
+void registry::drop_idle(std::span<const finished_actor> finished) {
+  for (const auto& one : finished)
+    of_shard_[stream_hash(one.actor->stream()) >> 58U].push_back(one);
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (of_shard_[i].empty())
+      continue;
+    const std::lock_guard guard(shards_[i].mutex);
+    for (const auto& [actor, handled] : of_shard_[i]) {
+      ensure(handled <= actor->sent, "no more is handled than was sent");
+      if (actor->sent != handled)
+        continue;
+      ensure(shards_[i].of.erase(actor) == 1, "an actor is dropped once");
+      dropped_.push_back(actor);
+      prefetch(actor, 4, -192); // what CAF keeps of it
+    }
+    of_shard_[i].clear();
+  }
+  size_.fetch_sub(dropped_.size(), std::memory_order_relaxed);
+  for (auto* actor : dropped_) // nobody finds them any more
+    actor->drop();
+  dropped_.clear();
 }
 
 void registry::clear() noexcept {

@@ -2,6 +2,7 @@
 
 #include "core.hpp"
 #include "mailbox.hpp"
+#include "settlement.hpp"
 
 #include <tsl/robin_set.h>
 
@@ -11,6 +12,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
+#include <vector>
 
 namespace acta::runtime {
 
@@ -19,7 +22,7 @@ class actor_host;
 /// Which aggregates have an actor now.
 ///
 /// Concurrency: sharded by stream, a mutex a shard, held while a command is put into a mailbox. So
-/// an actor that is found is never dropped before the command is in, and drop_if_idle() sees every
+/// an actor that is found is never dropped before the command is in, and drop_idle() sees every
 /// command that was sent.
 class registry {
 public:
@@ -32,9 +35,9 @@ public:
   void send(const category_entry& category, const stream_id& stream,
             std::unique_ptr<detail::envelope> command);
 
-  /// Drops the actor of a stream if it was sent no more than `handled` commands. The stream's
-  /// events must all be indexed: the next command loads them.
-  void drop_if_idle(const stream_id& stream, std::uint64_t handled);
+  /// Drops those actors that were sent no more than they have handled. Their events must all be
+  /// indexed: the next command loads them. One thread.
+  void drop_idle(std::span<const finished_actor> finished);
 
   /// Drops all actors.
   void clear() noexcept;
@@ -70,6 +73,9 @@ private:
   core& core_;
   actor_host& host_;
   std::array<shard, 64> shards_;
+  // Of drop_idle(), memory kept.
+  std::array<std::vector<finished_actor>, 64> of_shard_;
+  std::vector<mailbox*> dropped_;
   std::atomic<std::uint64_t> size_{0};
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "mailbox.hpp"
+
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
@@ -9,25 +11,33 @@
 
 namespace acta::runtime {
 
+/// An actor that may be dropped: see settlement::finished_after.
+struct finished_actor {
+  mailbox* actor;
+  std::uint64_t handled;
+};
+
 /// How a command ended, on its way from the aggregate to the committer, which answers the caller.
 struct settlement {
   enum class kind : std::uint8_t {
     accepted, ///< Answer with a receipt once the events staged with it are committed.
     repeat,   ///< Answer with the first receipt, whose position has to be looked up in the log.
     failed,   ///< Answer with `failure`.
-    known,    ///< Answer with `answer`.
+    known,    ///< Answer with the first receipt, which is at `position`.
   };
 
   std::unique_ptr<detail::envelope> command;
+  /// The actor that handled it. It is dropped by the housekeeper alone, when that sees the
+  /// `finished_after` of the last command the actor was sent: until then this is valid.
+  mailbox* from = nullptr;
   kind how = kind::accepted;
   std::uint32_t events = 0;
-  stream_version version;
-  stream_id stream;
+  stream_version version{};
+  log_position position{}; ///< Of a kind::known.
   /// Not 0: the aggregate is closed or empty, and this was the so many-th command it handled. It
   /// may be dropped once this is committed, unless it was sent another command.
   std::uint64_t finished_after = 0;
-  std::unique_ptr<error> failure;
-  receipt answer;
+  std::unique_ptr<error> failure{};
 };
 
 } // namespace acta::runtime

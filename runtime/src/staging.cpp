@@ -1,5 +1,7 @@
 #include "staging.hpp"
 
+#include "prefetch.hpp"
+
 #include <acta/base/ensure.hpp>
 
 #include <algorithm>
@@ -49,6 +51,7 @@ struct staging::block {
 
 namespace {
 
+constexpr int lines_of_a_command = 4;
 constexpr std::size_t jump_size = sizeof(std::uint64_t) + sizeof(void*);
 
 } // namespace
@@ -132,6 +135,7 @@ void staging::seal(settlement&& end) {
   new (last->content()) settlement(std::move(end));
   reserved_.clear();
   sealed_until_ = write_;
+  prefetch(write_.in->data + write_.offset, lines_of_a_command, 64);
   // seq_cst: the committer, about to sleep, and the caller, about to wake it, must not both miss
   // what the other wrote. Only one producer at a time, so the load needs no order.
   sealed_.store(sealed_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);

@@ -6,11 +6,13 @@
 #include <acta/base/limits.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <sys/random.h>
 
 #include <array>
 #include <cstring>
+#include <span>
 
 namespace acta::storage {
 
@@ -122,7 +124,7 @@ result<void> lmdb_environment::open_databases() {
 }
 
 result<void> lmdb_environment::check_or_make_format(std::int64_t now_ns) {
-  if (meta_ == 0)
+  if (is_new())
     return make_format(now_ns);
   auto stored = get_meta("format");
   if (!stored)
@@ -174,6 +176,19 @@ result<void> lmdb_environment::make_format(std::int64_t now_ns) {
   if (code != MDB_SUCCESS)
     return lmdb_failure(code, path_, "making the store");
   return writer->commit();
+}
+
+result<std::string> lmdb_environment::store_id() const {
+  auto bytes = get_meta("store_id");
+  if (!bytes)
+    return bytes;
+  if (bytes->size() != 16)
+    return failure(errc::corrupt,
+                   fmt::format("'{}' has a store_id of {} bytes instead of 16; restore a backup",
+                               path_.string(), bytes->size()));
+  return fmt::format(
+    "{:02x}",
+    fmt::join(std::span(reinterpret_cast<const std::uint8_t*>(bytes->data()), bytes->size()), ""));
 }
 
 result<std::string> lmdb_environment::get_meta(std::string_view name) const {

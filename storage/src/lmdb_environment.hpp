@@ -35,6 +35,10 @@ public:
   [[nodiscard]] MDB_dbi events() const noexcept { return events_; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
+  /// True if there is nothing in it: no store was made of it yet.
+  [[nodiscard]] bool is_new() const noexcept { return meta_ == 0; }
+  /// The store's id as 32 hexadecimal digits.
+  [[nodiscard]] result<std::string> store_id() const;
   /// Checks that `meta` is of this format, or makes it if the environment is new.
   [[nodiscard]] result<void> check_or_make_format(std::int64_t now_ns);
   [[nodiscard]] result<void> read_names(MDB_txn* in, dictionary<category_id>& categories,

@@ -57,6 +57,7 @@ public:
 
   /// Reads the dictionary and the tail, or makes the store if it is new.
   [[nodiscard]] result<void> start(std::int64_t now_ns);
+  [[nodiscard]] result<std::string> store_id() const { return environment_.store_id(); }
 
   [[nodiscard]] result<log_position>
   append(std::span<const std::span<const std::byte>> records) override;
@@ -341,6 +342,14 @@ result<void> lmdb_log::start(std::int64_t now_ns) {
   return {};
 }
 
+[[nodiscard]] std::unexpected<error> not_its_log(const std::filesystem::path& directory,
+                                                 std::string_view what, std::string_view made) {
+  return failure(errc::corrupt,
+                 fmt::format("'{}': 'log/data.mdb' {}, but the store that was made here has the id "
+                             "{}; restore its log from a backup, or remove the directory",
+                             directory.string(), what, made));
+}
+
 } // namespace
 
 result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directory,
@@ -353,9 +362,22 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
   auto environment = lmdb_environment::open(directory / "log", options.map_size);
   if (!environment)
     return failure(environment);
+  const auto made = read_store_id(directory);
+  if (!made)
+    return std::unexpected(made.error());
+  if (environment->is_new() && !made->empty())
+    return not_its_log(directory, "is missing or empty", *made);
   auto log = std::make_unique<lmdb_log>(std::move(*held), std::move(*environment));
   if (auto started = log->start(wall_clock().now_ns()); !started)
     return failure(started);
+  const auto id = log->store_id();
+  if (!id)
+    return std::unexpected(id.error());
+  if (!made->empty() && *made != *id)
+    return not_its_log(directory, fmt::format("is of store {}", *id), *made);
+  if (made->empty()) // last of what makes a store: with it, there must be a log
+    if (auto written = write_store_id(directory, *id); !written)
+      return failure(written);
   if (auto synced = sync_store_directory(directory); !synced)
     return failure(synced);
   return log;

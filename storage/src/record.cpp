@@ -118,6 +118,13 @@ stream_id record_view::stream() const noexcept {
   return *id;
 }
 
+std::uint64_t record_view::integer_key() const noexcept {
+  std::uint64_t value = 0;
+  if (header_->key_kind == static_cast<std::uint8_t>(acta::key_kind::integer))
+    std::memcpy(&value, key().data(), sizeof value); // parse() checked the size
+  return value;
+}
+
 std::uint64_t record_view::stream_hash() const noexcept {
   return acta::stream_hash(category_id(header_->category),
                            static_cast<acta::key_kind>(header_->key_kind), key());

@@ -3,6 +3,8 @@
 #include "file.hpp"
 #include "lmdb_error.hpp"
 
+#include <acta/base/ensure.hpp>
+
 #include <fmt/format.h>
 
 #include <fcntl.h>
@@ -21,8 +23,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> own_names{"log", "writer.lock", "index", "snapshots",
-                                                    "views"};
+constexpr std::array<std::string_view, 6> own_names{"log",   "store.id",  "writer.lock",
+                                                    "index", "snapshots", "views"};
+constexpr std::size_t id_digits = 32;
 
 [[nodiscard]] result<void> make_directory(const fs::path& path) {
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
@@ -78,6 +81,36 @@ result<void> prepare_store_directory(const fs::path& store) {
   if (auto own = refuse_foreign(store); !own)
     return own;
   return make_directory(store / "log");
+}
+
+result<std::string> read_store_id(const fs::path& store) {
+  const auto path = store / "store.id";
+  const file in(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!in.is_open() && errno == ENOENT)
+    return {};
+  std::array<char, id_digits + 1> text{};
+  const auto size = in.is_open() ? ::pread(in.descriptor(), text.data(), text.size(), 0) : -1;
+  if (size < 0)
+    return system_failure(errno, path, "reading");
+  const std::string_view line(text.data(), static_cast<std::size_t>(size));
+  const bool whole = line.size() == id_digits + 1 && line.back() == '\n'
+                     && line.find_first_not_of("0123456789abcdef") == id_digits;
+  return std::string(whole ? line.substr(0, id_digits) : std::string_view());
+}
+
+result<void> write_store_id(const fs::path& store, std::string_view id) {
+  ensure(id.size() == id_digits, "a store's id has 16 bytes");
+  const auto path = store / "store.id";
+  const file out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!out.is_open())
+    return system_failure(errno, path, "open for writing");
+  const auto line = std::string(id) + '\n';
+  const auto written = ::pwrite(out.descriptor(), line.data(), line.size(), 0);
+  if (written != static_cast<ssize_t>(line.size()))
+    return system_failure(written < 0 ? errno : ENOSPC, path, "writing");
+  if (::fsync(out.descriptor()) != 0)
+    return system_failure(errno, path, "sync");
+  return {};
 }
 
 result<void> sync_store_directory(const fs::path& store) {

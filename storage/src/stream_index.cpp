@@ -3,7 +3,6 @@
 #include <acta/base/ensure.hpp>
 
 #include <fmt/format.h>
-#include <tsl/robin_map.h>
 
 #include <algorithm>
 #include <array>
@@ -11,14 +10,58 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace acta::storage {
 
 namespace {
 
-/// The hash of a stream is well mixed already.
-struct identity {
-  std::size_t operator()(std::uint64_t hash) const noexcept { return hash; }
+/// The newest position of each hash of tag_bits, 8 bytes an entry: open addressing with linear
+/// probing, grown when three quarters are taken. An entry is the hash and the position, and its
+/// place follows from the hash alone, so that growing needs nothing else. Not thread-safe.
+class newest_positions {
+public:
+  static constexpr unsigned tag_bits = 24;
+  static constexpr std::uint64_t max_position = (std::uint64_t{1} << 40U) - 1;
+
+  /// 0 if there is none.
+  [[nodiscard]] std::uint64_t find(std::uint64_t tag) const noexcept {
+    return entries_[place_of(tag)] & max_position;
+  }
+
+  void prefetch(std::uint64_t tag) const noexcept {
+    __builtin_prefetch(&entries_[tag & (entries_.size() - 1)], 1);
+  }
+
+  /// Sets the newest position and returns the one it follows; 0 if there is none.
+  std::uint64_t set(std::uint64_t tag, std::uint64_t position) {
+    ensure(position != 0 && position <= max_position, "a position has 40 bits");
+    auto& entry = entries_[place_of(tag)];
+    const auto before = entry & max_position;
+    entry = tag << 40U | position;
+    if (before == 0 && ++used_ > entries_.size() / 4 * 3)
+      grow();
+    return before;
+  }
+
+private:
+  [[nodiscard]] std::size_t place_of(std::uint64_t tag) const noexcept {
+    const auto mask = entries_.size() - 1;
+    auto place = tag & mask;
+    while (entries_[place] != 0 && entries_[place] >> 40U != tag)
+      place = (place + 1) & mask;
+    return place;
+  }
+
+  void grow() {
+    auto before = std::exchange(entries_, std::vector<std::uint64_t>(entries_.size() * 2));
+    for (const auto entry : before)
+      if (entry != 0)
+        entries_[place_of(entry >> 40U)] = entry;
+  }
+
+  std::vector<std::uint64_t> entries_ = std::vector<std::uint64_t>(64); // a power of two
+  std::size_t used_ = 0;
 };
 
 /// For each position, the position before it in the same chain (0: none). One thread appends;
@@ -119,12 +162,8 @@ public:
         return failure(records);
       if (records->empty())
         return commands.end();
-      prefetch(*records);
-      for (const auto& record : *records) {
-        if (auto sound = how == check::checksum ? verify(record, commands) : result<void>{}; !sound)
-          return sound;
-        add(record);
-      }
+      if (auto added = add_all(*records, how, commands); !added)
+        return added;
     }
   }
 
@@ -150,17 +189,29 @@ public:
 
   /// The newest position of a chain; 0 if there is none.
   [[nodiscard]] std::uint64_t newest(std::uint64_t hash) const {
-    const auto& in = shards_[hash >> 58U];
+    const auto& in = shard_of(hash);
     const std::lock_guard guard(in.mutex);
-    const auto found = in.newest.find(hash);
-    return found == in.newest.end() ? 0 : found->second;
+    return in.newest.find(tag_of(hash));
   }
 
 private:
   struct alignas(64) shard {
     mutable std::mutex mutex;
-    tsl::robin_map<std::uint64_t, std::uint64_t, identity> newest;
+    newest_positions newest;
   };
+
+  // The upper 6 bits of a hash choose the shard, the 24 below them are looked for in it.
+  static constexpr unsigned shard_bits = 6;
+  [[nodiscard]] static constexpr std::uint64_t tag_of(std::uint64_t hash) noexcept {
+    return hash << shard_bits >> (64U - newest_positions::tag_bits);
+  }
+
+  [[nodiscard]] shard& shard_of(std::uint64_t hash) noexcept {
+    return shards_[hash >> (64U - shard_bits)];
+  }
+  [[nodiscard]] const shard& shard_of(std::uint64_t hash) const noexcept {
+    return shards_[hash >> (64U - shard_bits)];
+  }
 
   [[nodiscard]] static result<void> verify(const record_view& record, command_check& commands) {
     if (auto sound = record.verify(); !sound)
@@ -168,28 +219,31 @@ private:
     return commands.next(record);
   }
 
-  /// Looks all streams of a batch up before any is changed: without the locks in between the
-  /// processor waits for many cache misses at once. Only this thread changes the shards, so that
-  /// reading them needs no lock.
-  void prefetch(std::span<const record_view> records) {
-    std::uint64_t found = 0;
-    for (const auto& record : records) {
-      const auto hash = record.stream_hash();
-      found += shards_[hash >> 58U].newest.count(hash);
+  /// Asks for the entries of a whole batch before it changes any, so that the processor waits for
+  /// many cache misses at once. Only this thread changes the shards: finding them needs no lock.
+  [[nodiscard]] result<void> add_all(std::span<const record_view> records, check how,
+                                     command_check& commands) {
+    std::array<std::uint64_t, limits::cursor_batch> hashes;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      hashes[i] = records[i].stream_hash();
+      shard_of(hashes[i]).newest.prefetch(tag_of(hashes[i]));
     }
-    found_.store(found, std::memory_order_relaxed); // so that it is not optimised away
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      if (how == check::full)
+        if (auto sound = verify(records[i], commands); !sound)
+          return sound;
+      add(records[i].position(), hashes[i]);
+    }
+    return {};
   }
 
-  void add(const record_view& record) {
-    const auto hash = record.stream_hash();
-    const auto position = record.position().value();
-    ensure(record.position() == watermark().next(), "each position is indexed once, in order");
-    auto& in = shards_[hash >> 58U];
+  void add(log_position at, std::uint64_t hash) {
+    ensure(at == watermark().next(), "each position is indexed once, in order");
+    const auto position = at.value();
+    auto& in = shard_of(hash);
     {
       const std::lock_guard guard(in.mutex);
-      auto& newest = in.newest[hash];
-      links_.set(position, newest);
-      newest = position;
+      links_.set(position, in.newest.set(tag_of(hash), position));
     }
     watermark_.store(position, std::memory_order_release);
   }
@@ -210,9 +264,8 @@ private:
 
   const event_log& log_;
   chain_links links_;
-  std::array<shard, 64> shards_;
+  std::array<shard, std::size_t{1} << shard_bits> shards_;
   std::atomic<std::uint64_t> watermark_{0};
-  std::atomic<std::uint64_t> found_{0}; ///< Of prefetch(); nobody reads it.
 };
 
 stream_index::stream_index(const event_log& log)

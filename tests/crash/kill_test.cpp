@@ -87,7 +87,7 @@ public:
       const auto record = log.at(log_position(p));
       ASSERT_TRUE(record.has_value());
       const auto name = names.event_type_name(record->event_type());
-      auto& now = orders_[record->stream().integer()];
+      auto& now = orders_[record->integer_key()];
       const auto payload = record->payload();
       if (name == order_submitted::GetFullyQualifiedName()) {
         const auto* e = domain::verified<order_submitted>(payload);
@@ -144,7 +144,7 @@ void expect_receipts_hold(const storage::log_snapshot& log, int round,
       continue;
     const auto record = log.at(log_position(receipt.position));
     ASSERT_TRUE(record.has_value()) << "receipted position " << receipt.position << " is gone";
-    EXPECT_EQ(record->stream().integer(), receipt.order);
+    EXPECT_EQ(record->integer_key(), receipt.order);
     EXPECT_EQ(record->version().value(), receipt.version);
     EXPECT_EQ(record->header().command.low(), receipt.command);
     EXPECT_EQ(record->header().command.high(), static_cast<std::uint64_t>(round) + 1);
@@ -159,7 +159,7 @@ void expect_no_gap(const storage::log_snapshot& log) {
     const auto record = log.at(log_position(p));
     ASSERT_TRUE(record.has_value());
     ASSERT_TRUE(record->verify().has_value());
-    ASSERT_EQ(record->version().value(), ++versions[record->stream().integer()]);
+    ASSERT_EQ(record->version().value(), ++versions[record->integer_key()]);
     if (remaining != 0) {
       ASSERT_EQ(record->header().remaining, remaining - 1);
     }

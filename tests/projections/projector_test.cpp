@@ -1,6 +1,7 @@
 #include "../support/log_doubles.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
 
@@ -11,6 +12,8 @@
 #include <latch>
 #include <memory>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <string_view>
 
 namespace acta::tests {
@@ -31,6 +34,8 @@ public:
       EXPECT_EQ(record.position(), last.next());
       if (record.position() == fails_at)
         return failure(errc::io, "counting: told to fail");
+      if (record.position() == throws_at)
+        throw std::runtime_error("told to throw");
       if (record.position() == waits_at)
         go_on.wait();
       last = record.position();
@@ -40,6 +45,7 @@ public:
 
   log_position last;
   std::optional<log_position> fails_at;
+  std::optional<log_position> throws_at;
   std::optional<log_position> waits_at;
   std::latch go_on{1};
 };
@@ -123,6 +129,31 @@ TEST_F(projector_test, stops_at_the_first_error_and_tells_who_waits) {
   ASSERT_FALSE((*running)->status().has_value());
   EXPECT_EQ((*running)->status().error().message(), "counting: told to fail");
   EXPECT_TRUE(engine_->ask<limit_order>(99, order_).has_value()) << "the write side never notices";
+}
+
+TEST_F(projector_test, stops_at_an_exception_as_at_an_error) {
+  counting view;
+  view.throws_at = log_position(3);
+  auto running = projector::start(*engine_, view);
+  const auto failed = (*running)->wait_for(submit_orders(1, 10), 10s);
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_EQ(failed.error().code(), errc::handler_failed);
+  EXPECT_NE(failed.error().message().find("'counting' threw: told to throw"), std::string::npos)
+    << failed.error().message();
+  counting replayed;
+  replayed.throws_at = log_position(3);
+  const auto reached = projections::replay(*log_, replayed);
+  ASSERT_FALSE(reached.has_value());
+  EXPECT_EQ(reached.error().code(), errc::handler_failed);
+}
+
+TEST_F(projector_test, refuses_orders_whose_keys_are_no_integers) {
+  const auto text = stream_id::from_text(engine_->category<limit_order>(), "alice");
+  ASSERT_TRUE(engine_->ask<limit_order>(*text, order_).has_value());
+  projections::order_book book;
+  const auto reached = projections::replay(*log_, book);
+  ASSERT_FALSE(reached.has_value());
+  EXPECT_NE(reached.error().message().find("integer keys"), std::string::npos);
 }
 
 TEST_F(projector_test, replays_a_log_without_an_engine) {

@@ -35,7 +35,7 @@ public:
 
   result<void> apply(std::span<const storage::record_view> records) override {
     for (const auto& record : records) {
-      const auto id = record.stream().integer();
+      const auto id = record.integer_key();
       const auto type = log_->event_type_name(record.event_type());
       const auto payload = record.payload();
       if (type.ends_with("order_submitted")) {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <latch>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,40 @@ using runtime::outcome;
 [[nodiscard]] submit buy(std::int64_t quantity, std::int64_t price = 100) {
   return {.instrument = 1, .side = side::buy, .price = price, .quantity = quantity};
 }
+
+/// Throws, or emits an event of any size, or one that is none.
+struct troublemaker {
+  static constexpr std::string_view category = "troublemaker";
+  struct state {
+    int events = 0;
+  };
+  struct command {
+    bool throws = false;
+    std::size_t ballast = 0;
+    std::size_t times = 1;
+    bool malformed = false;
+  };
+  using events = domain::event_list<trade_printed>;
+  static inline std::atomic<int> decisions = 0;
+
+  static domain::decision decide(const state&, const command& what,
+                                 domain::emitter<troublemaker>& out) {
+    ++decisions;
+    decisions.notify_all();
+    const auto emit = [&](flatbuffers::FlatBufferBuilder& builder) {
+      const auto bytes = builder.CreateVector(std::vector<std::uint8_t>(what.ballast, 0xff));
+      if (what.malformed)
+        return flatbuffers::Offset<trade_printed>(bytes.o);
+      return Createtrade_printed(builder, 1, 1);
+    };
+    for (std::size_t i = 0; i < what.times; ++i)
+      out.emit<trade_printed>(emit);
+    if (what.throws)
+      throw std::runtime_error("as told");
+    return domain::accept();
+  }
+  static void evolve(state& now, const trade_printed&) noexcept { ++now.events; }
+};
 
 class engine_test : public testing::Test {
 protected:
@@ -146,7 +181,7 @@ TEST_F(engine_test, keeps_positions_and_versions_free_of_gaps_under_concurrent_c
   for (std::uint64_t position = 1; position <= (*snapshot)->tail().value(); ++position) {
     const auto record = (*snapshot)->at(log_position(position));
     ASSERT_TRUE(record.has_value());
-    EXPECT_EQ(record->version().value(), ++versions[record->stream().integer()]);
+    EXPECT_EQ(record->version().value(), ++versions[record->integer_key()]);
     if (remaining != 0) {
       ++split;
       EXPECT_EQ(record->header().command, command);
@@ -357,37 +392,6 @@ TEST_F(engine_test, answers_every_command_before_it_stops_and_none_after) {
   EXPECT_EQ(late.error().code(), errc::engine_stopped);
 }
 
-/// Throws, or emits an event of any size.
-struct troublemaker {
-  static constexpr std::string_view category = "troublemaker";
-  struct state {
-    int events = 0;
-  };
-  struct command {
-    bool throws = false;
-    std::size_t ballast = 0;
-    std::size_t times = 1;
-  };
-  using events = domain::event_list<trade_printed>;
-  static inline std::atomic<int> decisions = 0;
-
-  static domain::decision decide(const state&, const command& what,
-                                 domain::emitter<troublemaker>& out) {
-    ++decisions;
-    decisions.notify_all();
-    const auto emit = [&](flatbuffers::FlatBufferBuilder& builder) {
-      builder.CreateVector(std::vector<std::uint8_t>(what.ballast));
-      return Createtrade_printed(builder, 1, 1);
-    };
-    for (std::size_t i = 0; i < what.times; ++i)
-      out.emit<trade_printed>(emit);
-    if (what.throws)
-      throw std::runtime_error("as told");
-    return domain::accept();
-  }
-  static void evolve(state& now, const trade_printed&) noexcept { ++now.events; }
-};
-
 TEST_F(engine_test, survives_a_decide_that_throws_and_stores_nothing_of_it) {
   auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
   ASSERT_TRUE(e.has_value());
@@ -468,6 +472,36 @@ TEST_F(engine_test, refuses_unusable_options_and_doubled_categories) {
   ASSERT_FALSE(twice.has_value());
   EXPECT_NE(twice.error().message().find("limit_order"), std::string::npos);
   EXPECT_FALSE(engine::open<limit_order>(nullptr).has_value());
+}
+
+TEST_F(engine_test, refuses_commands_of_an_aggregate_that_is_not_the_streams) {
+  auto e = open();
+  const auto expect_refused = [](const outcome& how, const char* part) {
+    ASSERT_FALSE(how.has_value());
+    EXPECT_EQ(how.error().code(), errc::invalid_argument);
+    EXPECT_NE(how.error().message().find(part), std::string::npos) << how.error().message();
+  };
+  expect_refused(e->ask<limit_order>(e->stream<instrument>(1), buy(1)), "'instrument'");
+  expect_refused(e->ask<troublemaker>(1, {}), "engine::open<...>");
+  const auto unheard = e->tell<limit_order>(1, buy(1), nullptr);
+  ASSERT_FALSE(unheard.has_value());
+  EXPECT_EQ(unheard.error().code(), errc::invalid_argument);
+  EXPECT_TRUE(e->ask<limit_order>(1, buy(1)).has_value()) << "none of them counts as in flight";
+}
+
+TEST_F(engine_test, takes_any_number_as_the_limit_of_commands_in_flight) {
+  auto e = open({.max_in_flight = std::numeric_limits<std::size_t>::max()});
+  EXPECT_TRUE(e->ask<limit_order>(1, buy(1)).has_value());
+}
+
+TEST_F(engine_test, stores_no_event_that_could_not_be_read_again) {
+  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+  const auto malformed = (*e)->ask<troublemaker>(1, {.ballast = 64, .malformed = true});
+  ASSERT_FALSE(malformed.has_value());
+  EXPECT_EQ(malformed.error().code(), errc::handler_failed);
+  EXPECT_NE(malformed.error().message().find("verifier"), std::string::npos);
+  EXPECT_EQ(log->tail(), log_position(0));
+  EXPECT_TRUE((*e)->ask<troublemaker>(1, {}).has_value());
 }
 
 TEST_F(engine_test, refuses_a_stream_of_a_category_it_does_not_run) {

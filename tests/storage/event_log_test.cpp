@@ -172,7 +172,7 @@ TEST_P(event_log_test, has_an_index_that_finds_each_streams_events) {
   storage::stream_index index(*log);
   const stream_id first(category_id(1), 1);
   EXPECT_TRUE(index.surely_absent(first)) << "not caught up yet";
-  ASSERT_TRUE(index.catch_up(storage::stream_index::check::checksum));
+  ASSERT_TRUE(index.catch_up(storage::stream_index::check::full));
   EXPECT_EQ(index.watermark(), log_position(3));
   append(1, 3, 1);
   ASSERT_TRUE(index.catch_up());
@@ -183,6 +183,43 @@ TEST_P(event_log_test, has_an_index_that_finds_each_streams_events) {
   EXPECT_FALSE(index.surely_absent(first));
   EXPECT_TRUE(index.positions(stream_id(category_id(1), 3), **snapshot)->empty());
   EXPECT_TRUE(index.positions(stream_id(category_id(2), 1), **snapshot)->empty());
+}
+
+TEST_P(event_log_test, has_an_index_of_many_streams) {
+  constexpr std::uint64_t streams = 30'000;
+  std::vector<finished_record> made;
+  for (std::uint64_t version = 1; version <= 2; ++version)
+    for (std::uint64_t key = 1; key <= streams; ++key)
+      made.emplace_back(stream_id(category_id(1), key), version, "x");
+  std::vector<std::span<const std::byte>> records;
+  for (const auto& one : made)
+    records.push_back(one.bytes());
+  ASSERT_TRUE(log->append(records));
+  storage::stream_index index(*log);
+  ASSERT_TRUE(index.catch_up());
+  const auto snapshot = log->snapshot();
+  for (std::uint64_t key = 1; key <= streams; ++key) {
+    const auto found = index.positions(stream_id(category_id(1), key), **snapshot);
+    ASSERT_TRUE(found);
+    ASSERT_EQ(*found, (std::vector{log_position(key), log_position(streams + key)}));
+  }
+  int absent = 0;
+  for (std::uint64_t key = streams + 1; key <= 2 * streams; ++key)
+    absent += index.surely_absent(stream_id(category_id(1), key)) ? 1 : 0;
+  EXPECT_GT(absent, static_cast<int>(streams) - 10) << "a hash of 30 bits is rarely shared";
+}
+
+TEST_P(event_log_test, has_an_index_that_finds_a_command_cut_off) {
+  const finished_record whole(stream_id(category_id(1), 1), 1, "x");
+  const finished_record first_of_two(stream_id(category_id(1), 1), 2, "x", 1);
+  const std::array records{whole.bytes(), first_of_two.bytes()};
+  ASSERT_TRUE(log->append(records));
+  storage::stream_index index(*log);
+  const auto indexed = index.catch_up(storage::stream_index::check::full);
+  ASSERT_FALSE(indexed);
+  EXPECT_EQ(indexed.error().code(), errc::corrupt);
+  EXPECT_NE(indexed.error().message().find("within a command"), std::string::npos)
+    << indexed.error().message();
 }
 
 TEST_P(event_log_test, has_an_index_that_finds_gaps_in_a_stream) {

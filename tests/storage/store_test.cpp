@@ -196,7 +196,7 @@ TEST_F(store_test, finds_a_damaged_record_by_its_checksum) {
   auto log = open_log(store());
   ASSERT_TRUE(log);
   storage::stream_index index(**log);
-  const auto indexed = index.catch_up(storage::stream_index::check::checksum);
+  const auto indexed = index.catch_up(storage::stream_index::check::full);
   ASSERT_FALSE(indexed);
   EXPECT_EQ(indexed.error().code(), errc::corrupt);
   EXPECT_NE(indexed.error().message().find("position 2"), std::string::npos)
@@ -223,6 +223,32 @@ TEST_F(store_test, is_made_again_where_making_it_was_interrupted) {
   try_with({"log/", "writer.lock"});
   try_with({"log/", "writer.lock", "log/lock.mdb"});
   try_with({"log/", "writer.lock", "log/lock.mdb", "log/data.mdb"});
+  try_with({"log/", "writer.lock", "store.id"});
+}
+
+TEST_F(store_test, that_lost_its_log_is_not_taken_for_a_new_one) {
+  fill(3);
+  const auto file = store() / "log" / "data.mdb";
+  fs::resize_file(file, 0);
+  expect_refused(errc::corrupt, "missing or empty");
+  fs::remove(file);
+  expect_refused(errc::corrupt, "missing or empty");
+  fs::remove_all(store() / "log");
+  expect_refused(errc::corrupt, "restore");
+  fs::remove_all(store());
+  fill(1);
+}
+
+TEST_F(store_test, refuses_the_log_of_another_store) {
+  fill(1);
+  fs::rename(store() / "log", directory_.path() / "log");
+  fs::remove_all(store());
+  fill(2);
+  fs::remove_all(store() / "log");
+  fs::rename(directory_.path() / "log", store() / "log");
+  expect_refused(errc::corrupt, "is of store");
+  fs::remove(store() / "store.id"); // whoever means it
+  fill(0);
 }
 
 TEST_F(store_test, says_so_when_its_map_is_full_and_goes_on_with_a_larger_one) {

@@ -71,7 +71,7 @@ private:
 
 aggregate_actor::aggregate_actor(caf::actor_config& config, core& shared,
                                  const category_entry& category, const stream_id& stream)
-    : caf::local_actor(config), aggregate_(shared, category, stream) {
+    : caf::local_actor(config), mailbox(stream), aggregate_(shared, category, *this) {
   ensure(inbox_.try_block(), "a new inbox is empty");
 }
 

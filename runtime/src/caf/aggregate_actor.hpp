@@ -25,7 +25,7 @@ namespace acta::runtime {
 /// Concurrency: resume() is called by one worker at a time; CAF's inbox sees to it that an actor is
 /// given to the scheduler only by the sender that finds it blocked. What one worker leaves in
 /// waiting_ and aggregate_ reaches the next through the scheduler, and through aggregate::turn_.
-class aggregate_actor final : public caf::local_actor, public caf::resumable, public mailbox {
+class aggregate_actor final : public caf::local_actor, public mailbox, public caf::resumable {
 public:
   aggregate_actor(caf::actor_config& config, core& shared, const category_entry& category,
                   const stream_id& stream);
@@ -34,7 +34,6 @@ public:
   void hold() { held_ = caf::strong_actor_ptr(ctrl()); }
 
   // -- mailbox ------------------------------------------------------------------
-  [[nodiscard]] const stream_id& stream() const noexcept override { return aggregate_.stream(); }
   void deliver(std::unique_ptr<detail::envelope> command) override;
   void drop() noexcept override;
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "../prefetch.hpp"
+
 #include <acta/base/ensure.hpp>
 
 #include <caf/logger.hpp>
@@ -78,6 +80,8 @@ public:
     auto* job = batch.front();
     ensure(job != nullptr, "a worker wakes for a job");
     batch.pop_front();
+    if (batch.size() >= jobs_ahead)
+      prefetch(batch[jobs_ahead - 1], 4, -64);
     return job;
   }
 
@@ -97,6 +101,9 @@ public:
 
 private:
   static constexpr std::size_t max_batch = 64;
+  /// Jobs are actors that other threads had in hand last: their memory, which lies around the job,
+  /// is asked for while those before them run.
+  static constexpr std::size_t jobs_ahead = 3;
 
   static void fill(std::deque<caf::resumable*>& batch, coordinator_data& shared) {
     std::unique_lock guard(shared.lock);

@@ -60,7 +60,9 @@ struct command_id {
   [[nodiscard]] std::uint64_t high() const noexcept { return half(0); }
   [[nodiscard]] std::uint64_t low() const noexcept { return half(8); }
   [[nodiscard]] bool empty() const noexcept { return (high() | low()) == 0; }
-  bool operator==(const command_id&) const noexcept = default;
+  bool operator==(const command_id& other) const noexcept {
+    return high() == other.high() && low() == other.low();
+  }
 
 private:
   [[nodiscard]] std::uint64_t half(std::size_t offset) const noexcept {

@@ -35,7 +35,8 @@ struct book_top {
 };
 
 /// The order book of every instrument, from the events of domain::trading::limit_order: full depth
-/// with quantity and number of orders per level, in memory. Queries may come from any thread.
+/// with quantity and number of orders per level, in memory. Queries may come from any thread. The
+/// orders' keys must be integers; another stops the projection.
 class order_book final
     : public event_handlers<
         order_book,

@@ -25,7 +25,8 @@ public:
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// Looks up the store's numbers of the event types it wants.
   virtual void attach(const storage::event_log& log) = 0;
-  /// Applies records; the position of the last one is now reached. An error stops the projection.
+  /// Applies records; the position of the last one is now reached. An error, or an exception, stops
+  /// the projection.
   [[nodiscard]] virtual result<void> apply(std::span<const storage::record_view> records) = 0;
 
 protected:

@@ -122,7 +122,8 @@ public:
     return {category<Aggregate>(), key};
   }
 
-  /// The store's number for an aggregate's category. The aggregate must be one given to open().
+  /// The store's number for an aggregate's category; 0, which every command is refused with, if it
+  /// is not one given to open().
   template <domain::aggregate Aggregate>
   [[nodiscard]] category_id category() const {
     return category_of(&detail::typed_aggregate<Aggregate>::tag);

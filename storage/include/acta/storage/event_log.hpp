@@ -116,7 +116,8 @@ struct log_options {
 /// Opens the store in `directory` for writing, making it if the directory is missing or empty.
 /// Durability `power`. The store is held exclusively until the log is destroyed: a second opener,
 /// in this process or another, gets errc::store_in_use with the holder's process id and name.
-/// Other errors: foreign_store, newer_format, corrupt, permission_denied, no_space, io.
+/// Other errors: foreign_store, newer_format, corrupt, not_found, permission_denied, no_space, io,
+/// invalid_argument.
 [[nodiscard]] result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directory,
                                                           const log_options& options = {});
 

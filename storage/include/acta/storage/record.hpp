@@ -87,6 +87,8 @@ public:
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data(), size_}; }
   /// The stream it belongs to, copied.
   [[nodiscard]] stream_id stream() const noexcept;
+  /// The key of its stream, if that is an integer; 0 if not.
+  [[nodiscard]] std::uint64_t integer_key() const noexcept;
   /// stream_hash() of its stream, without a copy.
   [[nodiscard]] std::uint64_t stream_hash() const noexcept;
   /// True if the record belongs to `stream`.

@@ -11,11 +11,11 @@
 namespace acta::storage {
 
 /// Where the events of each stream are in the log. Derived from the log alone and held in memory:
-/// 16 to 32 bytes a stream and 8 bytes an event.
+/// 11 to 21 bytes a stream and 8 bytes an event.
 ///
-/// Operation: events whose streams share a hash form one chain from newest to oldest; a reader
-/// follows the chain and keeps the records whose key is the stream's, so two streams are never
-/// taken for one another, whatever their hashes.
+/// Operation: events whose streams share a hash (30 bits of it) form one chain from newest to
+/// oldest; a reader follows the chain and keeps the records whose key is the stream's, so two
+/// streams are never taken for one another, whatever their hashes.
 ///
 /// Threads: catch_up() belongs to one thread; the other functions may be called from any thread,
 /// also during catch_up().
@@ -27,9 +27,12 @@ public:
   stream_index(const stream_index&) = delete;
   stream_index& operator=(const stream_index&) = delete;
 
-  /// Indexes the log up to its tail, checking each record's checksum if asked to. On an error
-  /// (errc::corrupt names the position) the index stays at what it had reached.
-  enum class check { structure, checksum };
+  enum class check {
+    structure, ///< That positions have no gap and the parts of a record add up to its size.
+    full,      ///< Also each checksum, and that commands are whole.
+  };
+  /// Indexes the log up to its tail. On an error (errc::corrupt names the position) the index stays
+  /// at what it had reached.
   [[nodiscard]] result<void> catch_up(check how = check::structure);
 
   /// The last position indexed.

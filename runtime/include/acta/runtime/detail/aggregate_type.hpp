@@ -53,6 +53,9 @@ private:
   typename Aggregate::command command_;
 };
 
+/// Room within an actor for a small state, 8-byte aligned.
+using state_place = std::array<std::byte, 32>;
+
 /// The functions of one aggregate type, its state and commands behind untyped pointers.
 class aggregate_type {
 public:
@@ -62,7 +65,8 @@ public:
   /// The fully qualified table names, in the order of Aggregate::events.
   [[nodiscard]] virtual std::span<const char* const> event_names() const noexcept = 0;
 
-  [[nodiscard]] virtual void* make_state() const = 0;
+  /// A state at `place` if it fits there, or else on the heap.
+  [[nodiscard]] virtual void* make_state(state_place& place) const = 0;
   virtual void destroy_state(void* state) const noexcept = 0;
 
   /// `from` must be a typed_envelope of this aggregate. May throw what the user's decide() throws.
@@ -90,8 +94,18 @@ public:
     return names(typename Aggregate::events{});
   }
 
-  [[nodiscard]] void* make_state() const override { return new state; }
-  void destroy_state(void* untyped) const noexcept override { delete static_cast<state*>(untyped); }
+  [[nodiscard]] void* make_state(state_place& place) const override {
+    if constexpr (fits)
+      return new (place.data()) state{};
+    else
+      return new state{};
+  }
+  void destroy_state(void* untyped) const noexcept override {
+    if constexpr (fits)
+      static_cast<state*>(untyped)->~state();
+    else
+      delete static_cast<state*>(untyped);
+  }
 
   [[nodiscard]] domain::decision decide(const void* untyped, const envelope& from,
                                         flatbuffers::FlatBufferBuilder& builder,
@@ -117,6 +131,7 @@ public:
 
 private:
   using state = typename Aggregate::state;
+  static constexpr bool fits = sizeof(state) <= sizeof(state_place) && alignof(state) <= 8;
 
   template <class... Events>
   [[nodiscard]] static std::span<const char* const> names(domain::event_list<Events...>) noexcept {

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <acta/base/ids.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace acta::runtime {
+
+/// The newest commands of an aggregate that stored events, so that a repeat is recognised. The
+/// first few lie in the object itself, as most aggregates of a large simulation handle no more.
+class recent_commands {
+public:
+  /// Enough to answer a repeat.
+  struct entry {
+    command_id id;
+    std::uint64_t version : 48; ///< After its last event.
+    std::uint64_t events : 16;
+  };
+
+  /// Null if it is not among them.
+  [[nodiscard]] const entry* find(const command_id& id) const noexcept {
+    if ((bits_ & bit_of(id)) != 0)
+      for (std::size_t i = 0; i < size_; ++i)
+        if (entries()[i].id == id)
+          return &entries()[i];
+    return nullptr;
+  }
+
+  /// Adds one in place of the oldest, if there are `window` already. `window` is always the same.
+  void add(const entry& one, std::size_t window);
+
+  void clear() noexcept {
+    bits_ = 0;
+    size_ = oldest_ = 0;
+    many_.reset();
+  }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+private:
+  [[nodiscard]] static std::uint64_t bit_of(const command_id& id) noexcept {
+    return std::uint64_t{1} << (((id.high() ^ id.low()) * 0x9e3779b97f4a7c15ULL) >> 58U);
+  }
+  [[nodiscard]] const entry* entries() const noexcept {
+    return many_ != nullptr ? many_.get() : few_.data();
+  }
+  [[nodiscard]] entry* entries() noexcept { return many_ != nullptr ? many_.get() : few_.data(); }
+
+  std::uint64_t bits_ = 0;   ///< That of each entry: a new id is told by it without a look at them.
+  std::uint32_t size_ = 0;   ///< Once it is the window, the entries are a ring.
+  std::uint32_t oldest_ = 0; ///< In the ring.
+  std::unique_ptr<entry[]> many_; ///< Room for the window, once few_ is not enough.
+  std::array<entry, 4> few_{};
+};
+
+} // namespace acta::runtime
