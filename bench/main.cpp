@@ -27,6 +27,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -323,19 +324,31 @@ void add_rounds(const settings& with) {
 } // namespace acta::bench
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
+  // Its --help would hide ours.
+  const bool help =
+    std::ranges::find(argv + 1, argv + argc, std::string_view("--help")) != argv + argc;
+  if (!help)
+    benchmark::Initialize(&argc, argv);
   acta::bench::settings with{.directory = std::filesystem::temp_directory_path()};
   CLI::App app("acta-bench: the way of a command against its floors, raw LMDB and raw CAF. Google "
-               "Benchmark's own arguments (--benchmark_...) are taken too.",
+               "Benchmark's own arguments are taken too: --benchmark_filter=REGEX, "
+               "--benchmark_out=FILE, --benchmark_out_format=json.",
                "acta-bench");
-  app.add_option("--orders", with.orders, "Orders to generate")->check(CLI::PositiveNumber);
+  app.add_option("--orders", with.orders, "Orders to generate")
+    ->check(CLI::PositiveNumber)
+    ->capture_default_str();
   app.add_option("--live-orders", with.live_orders, "Orders alive when memory is measured")
-    ->check(CLI::PositiveNumber);
-  app.add_option("--asks", with.asks, "Commands sent one at a time")->check(CLI::PositiveNumber);
+    ->check(CLI::PositiveNumber)
+    ->capture_default_str();
+  app.add_option("--asks", with.asks, "Commands sent one at a time")
+    ->check(CLI::PositiveNumber)
+    ->capture_default_str();
   app.add_option("--rounds", with.rounds, "Rounds; the figures are their medians")
-    ->check(CLI::PositiveNumber);
+    ->check(CLI::PositiveNumber)
+    ->capture_default_str();
   app.add_option("--directory", with.directory, "Where to make the stores: the device measured")
-    ->check(CLI::ExistingDirectory);
+    ->check(CLI::ExistingDirectory)
+    ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   acta::bench::add_rounds(with);
   acta::bench::ratio_reporter reporter;

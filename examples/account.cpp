@@ -17,7 +17,8 @@ namespace example {
 
 using namespace acta;
 
-enum class refusal : std::uint16_t { not_positive = 1, too_little_money = 2 };
+enum class refusal : std::uint16_t { not_positive = 1, too_little_money = 2, too_much_money = 3 };
+constexpr std::int64_t most = 1'000'000'000'000'000; // cents
 
 struct deposit {
   std::int64_t amount;
@@ -35,14 +36,18 @@ struct account {
   using events = domain::event_list<deposited, withdrawn>; // FlatBuffers tables
   using out = domain::emitter<account>;
 
-  static domain::decision decide(const state&, const deposit& c, out& events) {
+  static domain::decision decide(const state& now, const deposit& c, out& events) {
     if (c.amount <= 0)
       return domain::reject(refusal::not_positive, "a deposit must be positive");
+    if (c.amount > most - now.balance)
+      return domain::reject(refusal::too_much_money, "the account holds no more than 1e15");
     events.emit<deposited>([&](auto& b) { return Createdeposited(b, c.amount); });
     return domain::accept();
   }
   static domain::decision decide(const state& now, const withdraw& c, out& events) {
-    if (c.amount <= 0 || c.amount > now.balance)
+    if (c.amount <= 0)
+      return domain::reject(refusal::not_positive, "a withdrawal must be positive");
+    if (c.amount > now.balance)
       return domain::reject(refusal::too_little_money, "the balance is too low");
     events.emit<withdrawn>([&](auto& b) { return Createwithdrawn(b, c.amount); });
     return domain::accept();

@@ -62,15 +62,14 @@ std::uint64_t stream_id::integer() const noexcept {
   return value;
 }
 
-std::string stream_id::to_string() const {
+std::string stream_id::to_string(std::string_view category_name) const {
+  auto text = category_name.empty() ? fmt::format("{}/", category_.value())
+                                    : fmt::format("{}/", category_name);
   switch (kind_) {
-    case key_kind::integer: return fmt::format("{}/{}", category_.value(), integer());
-    case key_kind::text:
-      return fmt::format("{}/{}", category_.value(),
-                         std::string_view(reinterpret_cast<const char*>(key_.data()), size_));
+    case key_kind::integer: return text + fmt::format("{}", integer());
+    case key_kind::text: return text.append(reinterpret_cast<const char*>(key_.data()), size_);
     case key_kind::uuid: break;
   }
-  auto text = fmt::format("{}/", category_.value());
   for (std::size_t i = 0; i < size_; ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10)
       text += '-';

@@ -162,25 +162,23 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
       failure.emplace(decided.error().code, std::move(decided.error().reason));
   } catch (const std::exception& thrown) {
     failure.emplace(errc::handler_failed,
-                    fmt::format("{}: decide() threw: {}", stream().to_string(), thrown.what()));
+                    fmt::format("{}: decide() threw: {}", name(), thrown.what()));
   } catch (...) {
-    failure.emplace(
-      errc::handler_failed,
-      fmt::format("{}: decide() threw something that is no std::exception", stream().to_string()));
+    failure.emplace(errc::handler_failed,
+                    fmt::format("{}: decide() threw something that is no std::exception", name()));
   }
   if (!failure && emitted.malformed())
     failure.emplace(errc::handler_failed,
                     fmt::format("{}: its event {} does not pass the FlatBuffers verifier (tables "
                                 "nested too deep?); nothing was stored",
-                                stream().to_string(), *emitted.malformed()));
+                                name(), *emitted.malformed()));
   if (!failure && emitted.too_large())
     failure.emplace(
       errc::too_large,
       fmt::format("{}: its event number {}, of {} bytes, is over a limit ({} bytes an "
                   "event, {} bytes and {} events a command); nothing was stored",
-                  stream().to_string(), to.reserved().size() + 1, *emitted.too_large(),
-                  limits::max_payload_size, limits::max_command_size,
-                  limits::max_events_per_command));
+                  name(), to.reserved().size() + 1, *emitted.too_large(), limits::max_payload_size,
+                  limits::max_command_size, limits::max_events_per_command));
   if (!failure)
     return accept(std::move(command), to);
   to.discard();
@@ -247,8 +245,7 @@ result<void> aggregate::load_events() {
       return failure(errc::corrupt,
                      fmt::format("position {}, stream {}: event type {} is not one of this "
                                  "aggregate's, or its FlatBuffer is damaged; restore a backup",
-                                 position.value(), stream().to_string(),
-                                 record->event_type().value()));
+                                 position.value(), name(), record->event_type().value()));
     category_.type->evolve(state_, *index, record->payload());
     ensure(record->version().value() == version_ + 1, "the index checked the versions");
     ++version_;

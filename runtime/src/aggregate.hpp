@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace acta::runtime {
 
@@ -39,6 +40,7 @@ private:
   [[nodiscard]] settlement accept(std::unique_ptr<detail::envelope> command, staging& to);
   [[nodiscard]] settlement fail(std::unique_ptr<detail::envelope> command, error why) const;
   [[nodiscard]] const stream_id& stream() const noexcept { return actor_.stream(); }
+  [[nodiscard]] std::string name() const { return stream().to_string(category_.type->category()); }
 
   // In the order that puts what each command touches side by side.
   std::uint64_t handled_ = 0;

@@ -102,11 +102,12 @@ public:
                                  stream.to_string()));
     if (category->tag != tag)
       return failure(errc::invalid_argument,
-                     fmt::format("stream {} is one of '{}', and the command another aggregate's",
-                                 stream.to_string(), category->type->category()));
+                     fmt::format("stream {}: the command is another aggregate's",
+                                 stream.to_string(category->type->category())));
     if (!command->has_handler())
       return failure(errc::invalid_argument,
-                     fmt::format("stream {}: the outcome handler is empty", stream.to_string()));
+                     fmt::format("stream {}: the outcome handler is empty",
+                                 stream.to_string(category->type->category())));
     auto& committer = *core_.committer;
     if (!committer.admit())
       return failure(errc::overloaded,

@@ -110,8 +110,10 @@ settlement housekeeper::answer_repeat(settlement&& repeat) const {
       return failure(positions);
     ensure(repeat.version.value() != 0, "a command is remembered for its events");
     if (positions->size() < repeat.version.value())
-      return failure(errc::corrupt, fmt::format("stream {}: version {} is not in the log",
-                                                stream.to_string(), repeat.version.value()));
+      return failure(errc::corrupt,
+                     fmt::format("stream {}: version {} is not in the log",
+                                 stream.to_string(core_.log->category_name(stream.category())),
+                                 repeat.version.value()));
     return (*positions)[repeat.version.value() - 1];
   }();
   settlement end = std::move(repeat);

@@ -248,16 +248,18 @@ private:
     watermark_.store(position, std::memory_order_release);
   }
 
-  [[nodiscard]] static result<std::vector<log_position>>
+  [[nodiscard]] result<std::vector<log_position>>
   check_versions(const stream_id& stream, const log_snapshot& snapshot,
-                 std::vector<log_position> found) {
+                 std::vector<log_position> found) const {
     for (std::size_t i = 0; i < found.size(); ++i) {
       const auto version = snapshot.at(found[i])->version().value();
       if (version != i + 1)
         return failure(errc::corrupt,
                        fmt::format("position {}, stream {}: version {} where {} must follow; the "
                                    "log is damaged: restore a backup",
-                                   found[i].value(), stream.to_string(), version, i + 1));
+                                   found[i].value(),
+                                   stream.to_string(log_.category_name(stream.category())), version,
+                                   i + 1));
     }
     return found;
   }

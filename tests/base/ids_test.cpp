@@ -19,6 +19,7 @@ TEST(stream_id, keeps_an_integer_key_whole) {
   EXPECT_EQ(order.kind(), key_kind::integer);
   EXPECT_EQ(order.key().size(), 8U);
   EXPECT_EQ(order.to_string(), "2/18364758544493064720");
+  EXPECT_EQ(order.to_string("order"), "order/18364758544493064720");
 }
 
 TEST(stream_id, takes_text_keys_of_1_to_64_bytes) {

@@ -481,7 +481,7 @@ TEST_F(engine_test, refuses_commands_of_an_aggregate_that_is_not_the_streams) {
     EXPECT_EQ(how.error().code(), errc::invalid_argument);
     EXPECT_NE(how.error().message().find(part), std::string::npos) << how.error().message();
   };
-  expect_refused(e->ask<limit_order>(e->stream<instrument>(1), buy(1)), "'instrument'");
+  expect_refused(e->ask<limit_order>(e->stream<instrument>(1), buy(1)), "instrument/1");
   expect_refused(e->ask<troublemaker>(1, {}), "engine::open<...>");
   const auto unheard = e->tell<limit_order>(1, buy(1), nullptr);
   ASSERT_FALSE(unheard.has_value());

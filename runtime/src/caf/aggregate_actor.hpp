@@ -18,7 +18,8 @@ namespace acta::runtime {
 
 /// An aggregate as a CAF actor: any CAF actor can address, link and monitor it. Derived from CAF's
 /// local_actor with CAF's lock-free inbox and nothing else, since a million of them must fit: an
-/// event_based_actor keeps four queues and a stack of behaviours, 1,016 bytes, where this has 300.
+/// event_based_actor keeps four queues and a stack of behaviours: 1,016 bytes, where CAF's part of
+/// this has 224 and ours, with a small state and the ids it remembers, 328.
 ///
 /// Lifecycle: lives while the registry holds it (hold() to drop()) or a worker or sender has it in
 /// hand. It cannot be ended by an exit message: its commands must all be answered.

@@ -24,7 +24,7 @@ enum class errc : std::uint16_t {
   overloaded = 11,        ///< A bounded queue is full; nothing happened, try again later.
   rejected = 12,          ///< The aggregate refused the command; see error::rejection().
   handler_failed = 13,    ///< decide() threw; nothing was stored.
-  commit_failed = 14,     ///< The commit of this command failed; it did not happen.
+  commit_failed = 14,     ///< The commit failed: no receipt. Reopen, and send the command again.
   engine_stopped = 15,    ///< The engine is stopping or stopped; nothing happened.
   timed_out = 16,         ///< The time limit passed; the outcome is not known to the caller.
   malformed = 17,         ///< Input text that does not parse; the message has file and line.

@@ -77,7 +77,7 @@ enum class key_kind : std::uint8_t { integer = 1, uuid = 2, text = 3 };
 
 /// Names one stream, which is one aggregate: a category and a key (64-bit integer, UUID, or text of
 /// 1 to limits::max_key_size bytes). Keys are stored whole, never hashed: two keys never collide.
-/// A plain value of 72 bytes, ordered and comparable.
+/// A plain value of 68 bytes.
 ///
 ///     auto order = stream_id(orders, 42);
 class stream_id {
@@ -98,8 +98,9 @@ public:
   [[nodiscard]] std::span<const std::byte> key() const noexcept { return {key_.data(), size_}; }
   /// The key as an integer; 0 unless kind() is key_kind::integer.
   [[nodiscard]] std::uint64_t integer() const noexcept;
-  /// For people: "2/42", "2/550e8400-e29b-...", "2/alice".
-  [[nodiscard]] std::string to_string() const;
+  /// For people: "2/42", "2/550e8400-e29b-...", "2/alice"; with the category's name instead of its
+  /// number where that is known.
+  [[nodiscard]] std::string to_string(std::string_view category_name = {}) const;
 
   bool operator==(const stream_id& other) const noexcept;
 

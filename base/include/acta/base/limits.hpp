@@ -7,34 +7,36 @@
 namespace acta::inline base::limits {
 
 /// A text key, in bytes. Holds any UUID or exchange order id as text and keeps a record's header
-/// within two cache lines. A longer key is refused: errc::too_large, before anything is sent.
+/// within two cache lines. There is no stream_id of a longer one: stream_id::from_text() is empty.
 inline constexpr std::size_t max_key_size = 64;
 
 /// One event's FlatBuffer, in bytes. Larger documents belong beside the log with a reference in it.
 /// A larger event fails its command with errc::too_large; nothing of the command is stored.
 inline constexpr std::size_t max_payload_size = std::size_t{1} << 20U;
 
-/// One event's metadata, in bytes (the header stores the size in 16 bits). As above.
+/// One event's metadata, in bytes (the header stores the size in 16 bits). Room in the record; no
+/// command fills it yet.
 inline constexpr std::size_t max_metadata_size = 0xffff;
 
-/// Events of one command (the header counts them in 16 bits). As above.
+/// Events of one command (the header counts them in 16 bits). More fail the command with
+/// errc::too_large; nothing of it is stored.
 inline constexpr std::size_t max_events_per_command = 0xffff;
+
+/// Records of one command, in bytes; a single commit must be able to hold it. As above.
+inline constexpr std::size_t max_command_size = std::size_t{64} << 20U;
 
 /// Categories and event types of one store (16-bit ids in the header, 0 is "none").
 /// Opening with more is refused: errc::too_large.
 inline constexpr std::size_t max_types = 0xffff;
 
 /// Address space reserved for a store's log, in bytes: about 1.5 billion events of 150 bytes. The
-/// file is sparse and the map read-only, so unused space costs nothing. A full map fails the commit
+/// file grows only as it is written, so unused space costs nothing. A full map fails the commit
 /// with errc::map_full; reopen with log_options::map_size raised.
 inline constexpr std::size_t default_map_size = std::size_t{1} << 38U;
 
 /// Read transactions open at one time on a store, all processes together (LMDB's reader table).
 /// One more is refused: errc::overloaded, naming the table.
 inline constexpr unsigned max_readers = 254;
-
-/// Records of one command, in bytes; a single commit must be able to hold it. As above.
-inline constexpr std::size_t max_command_size = std::size_t{64} << 20U;
 
 /// Records after which a group commit takes no further command; they wait for the next. With the
 /// command that reaches it, taken whole, a commit stays under LMDB's 131,071 dirty pages (512 MiB),
@@ -45,8 +47,9 @@ inline constexpr std::size_t max_commit_size = std::size_t{64} << 20U;
 /// errc::overloaded. At 1,000,000 commands/s this is 65 ms of work.
 inline constexpr std::size_t default_max_in_flight = std::size_t{1} << 16U;
 
-/// Command ids an aggregate remembers, by default: the newest this many commands that stored events
-/// are recognised when repeated. 24 bytes each.
+/// Command ids an aggregate remembers, by default: its newest so many commands that stored events
+/// are recognised when repeated; an older one, or one that stored none, is decided anew. 24 bytes
+/// each, four of them within the actor.
 inline constexpr std::size_t default_repeat_window = 16;
 
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.

@@ -51,8 +51,8 @@ template <class Code>
   return std::unexpected(rejection{static_cast<std::uint16_t>(code), std::move(reason)});
 }
 
-/// The version of an event's meaning, stored with each event. Specialise to raise it when an
-/// upcaster is needed; adding optional fields needs none.
+/// The version of an event's meaning, stored with each event and not looked at yet: for upcasters
+/// to come. Adding optional fields needs no other version.
 template <class Event>
 inline constexpr std::uint16_t schema_version = 1;
 

@@ -41,7 +41,7 @@ class trade_tape final
     : public event_handlers<trade_tape, domain::event_list<domain::trading::order_executed,
                                                            domain::trading::trade_printed>> {
 public:
-  /// Keeps the newest `kept` trades, 40 bytes each.
+  /// Keeps the newest `kept` trades, 32 bytes each.
   explicit trade_tape(std::size_t kept = 1000) : kept_(kept) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return "trade_tape"; }

@@ -38,7 +38,9 @@ struct engine_options {
 };
 
 struct command_options {
-  /// Names the command, so that sending it again gives the first receipt. Empty: never a repeat.
+  /// Names the command: sent again while the aggregate remembers it (see
+  /// engine_options::repeat_window), it gets its first receipt and does nothing. A command that
+  /// stored no event, or was refused, is not remembered but decided anew. Empty: never a repeat.
   command_id id;
 };
 
@@ -140,7 +142,8 @@ public:
   [[nodiscard]] std::optional<error> failed() const;
 
   /// Calls `listener` with the log's tail after each commit, on the committer's thread, until the
-  /// returned token is destroyed; no call is under way after that. Must be quick.
+  /// returned token is destroyed; no call is under way after that. It must be quick and not throw.
+  /// The token must go before the engine does, and not within a listener.
   using tail_listener = std::function<void(log_position)>;
   class tail_subscription;
   [[nodiscard]] std::unique_ptr<tail_subscription> on_tail(tail_listener listener);

@@ -18,7 +18,8 @@ struct receipt {
 };
 
 /// A receipt, or why there is none: errc::rejected (see error::rejection()), handler_failed,
-/// commit_failed, corrupt, too_large, engine_stopped.
+/// too_large, commit_failed, or corrupt, io or overloaded where the aggregate could not be loaded.
+/// From engine::ask() also what engine::tell() returns.
 using outcome = result<receipt>;
 
 /// Called exactly once for each command that tell() took, on the committer's thread, one at a time.

@@ -42,7 +42,7 @@ protected:
 /// The log as it was at one moment. Zero-copy: records point into the store, and are valid until
 /// the snapshot is refreshed or destroyed, which is why they can only be had from an lvalue. May be
 /// handed from thread to thread; used by one at a time. An old snapshot keeps pages of the log from
-/// reuse: refresh it, or let it go.
+/// reuse: refresh it, or let it go. The log must outlive it.
 ///
 ///     auto snapshot = log->snapshot();
 ///     if (!snapshot) return failure(snapshot);
@@ -84,8 +84,9 @@ public:
   virtual ~event_log() = default;
 
   /// Appends finished records (see finish_record()) as one atomic step, at consecutive positions,
-  /// and returns the position of the last; the tail if there are none. On an error nothing was
-  /// appended (errc::no_space, map_full, io), and the log must be reopened before the next append.
+  /// and returns the position of the last; the tail if there are none. On an error (no_space,
+  /// map_full, io) this log appends no more, and shows nothing of it. Once the store is opened
+  /// again, all of the records are there or none: a sync may fail after the device had everything.
   [[nodiscard]] virtual result<log_position>
   append(std::span<const std::span<const std::byte>> records) = 0;
 

@@ -55,7 +55,7 @@ void encode_record(const record_fields& fields, std::byte* to) noexcept;
 /// Sets `remaining` and the checksum of an encoded record of `size` bytes.
 void finish_record(std::byte* record, std::size_t size, std::uint16_t remaining) noexcept;
 
-/// A record in the log, borrowed: valid as long as the snapshot it was read from. 32 bytes.
+/// A record in the log, borrowed: valid as long as the snapshot it was read from. 24 bytes.
 class record_view {
 public:
   /// An empty view; only to be assigned to.
