@@ -43,8 +43,7 @@ class aggregate::sink final : public domain::event_sink {
 public:
   sink(const aggregate& of, const detail::envelope& command, staging& to,
        std::vector<emitted_event>& events)
-      : of_(of), command_(command), to_(to), events_(events),
-        now_ns_(of.core_.options.clock->now_ns()) {
+      : of_(of), command_(command), to_(to), events_(events) {
     events_.clear();
   }
 
@@ -65,7 +64,6 @@ public:
     const storage::record_fields fields{
       .stream = of_.stream(),
       .version = stream_version(of_.version_ + to_.reserved().size() + 1),
-      .recorded_at_ns = now_ns_,
       .command = command_.id(),
       .event_type = of_.category_.event_ids[event_index],
       .schema_version = schema_version,
@@ -92,7 +90,6 @@ private:
   const detail::envelope& command_;
   staging& to_;
   std::vector<emitted_event>& events_;
-  std::int64_t now_ns_;
   std::size_t bytes_ = 0; ///< Of all records so far.
   std::optional<std::size_t> too_large_;
   std::optional<std::string_view> malformed_;
@@ -191,8 +188,7 @@ settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging&
   ensure(events.size() == records.size(), "each event emitted is staged as a record");
   auto remaining = records.size();
   for (std::size_t i = 0; i < records.size(); ++i) {
-    storage::finish_record(records[i].data(), records[i].size(),
-                           static_cast<std::uint16_t>(--remaining));
+    storage::set_remaining(records[i].data(), static_cast<std::uint16_t>(--remaining));
     category_.type->evolve(state_, events[i].index, events[i].payload);
   }
   version_ += records.size();

@@ -6,6 +6,7 @@
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 
+#include <memory>
 #include <utility>
 
 namespace acta::runtime {
@@ -117,7 +118,7 @@ void committer::commit() {
   auto last = core_.log->tail();
   const auto expected = log_position(last.value() + records_.size());
   if (!has_failed()) {
-    auto appended = core_.log->append(records_);
+    auto appended = core_.log->append(records_, core_.options.clock->now_ns());
     if (appended) {
       ensure(*appended == expected, "the log gives the positions it was asked for");
       commits_.fetch_add(records_.empty() ? 0 : 1, std::memory_order_relaxed);
@@ -131,8 +132,9 @@ void committer::commit() {
   for (std::size_t i = 0; i < settlements_.size(); ++i) {
     // Others had the commands in hand last: they are asked for while those before are answered.
     if (i + commands_ahead < settlements_.size())
-      prefetch(settlements_[i + commands_ahead].command.get(), 1);
-    answer(settlements_[i], last);
+      prefetch(settlements_[i + commands_ahead]->command.get(), 1);
+    answer(*settlements_[i], last);
+    std::destroy_at(settlements_[i]);
   }
   const auto handed_on =
     static_cast<std::int64_t>(for_housekeeper_.repeats.size() - handed_on_before);

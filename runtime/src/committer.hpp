@@ -84,7 +84,7 @@ private:
 
   // Of the thread: one commit's worth, memory kept.
   std::vector<std::span<const std::byte>> records_;
-  std::vector<settlement> settlements_;
+  std::vector<settlement*> settlements_; ///< In the staging buffers.
   housekeeper::work for_housekeeper_;
 
   std::atomic<int> sleeping_{0};

@@ -142,7 +142,7 @@ void staging::seal(settlement&& end) {
 }
 
 std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
-                          std::vector<settlement>& settlements) {
+                          std::vector<settlement*>& settlements) {
   const auto sealed = sealed_.load(std::memory_order_acquire);
   std::size_t bytes = 0;
   bool within_command = false;
@@ -154,14 +154,11 @@ std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std
         bytes += one->size;
         within_command = true;
         break;
-      case frame::kind::end_of_command: {
-        auto* end = one->as<settlement>();
-        settlements.push_back(std::move(*end));
-        end->~settlement();
+      case frame::kind::end_of_command:
+        settlements.push_back(one->as<settlement>());
         ++taken_;
         within_command = false;
         break;
-      }
       case frame::kind::next_block:
         finished_.push_back(read_.in);
         read_ = {*one->as<block*>(), 0};

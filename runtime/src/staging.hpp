@@ -55,10 +55,10 @@ public:
     return sealed_.load(std::memory_order_seq_cst) != taken_;
   }
   /// Adds the records and settlements of sealed commands, in order, until there are no more or the
-  /// records added have reached `max_bytes`. Returns the bytes of the records added. The records
-  /// stay valid until release().
+  /// records added have reached `max_bytes`. Returns the bytes of the records added. Both stay
+  /// where they are until release(); before that, the caller ends the settlements' lives.
   std::size_t take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
-                   std::vector<settlement>& settlements);
+                   std::vector<settlement*>& settlements);
   /// Gives the blocks of all that was taken back to the producer.
   void release();
 

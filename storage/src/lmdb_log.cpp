@@ -13,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -59,8 +60,8 @@ public:
   [[nodiscard]] result<void> start(std::int64_t now_ns);
   [[nodiscard]] result<std::string> store_id() const { return environment_.store_id(); }
 
-  [[nodiscard]] result<log_position>
-  append(std::span<const std::span<const std::byte>> records) override;
+  [[nodiscard]] result<log_position> append(std::span<const std::span<const std::byte>> records,
+                                            std::int64_t recorded_at_ns) override;
 
   [[nodiscard]] log_position tail() const noexcept override {
     return log_position(tail_.load(std::memory_order_acquire));
@@ -94,7 +95,9 @@ private:
   [[nodiscard]] result<Id> add_name(dictionary<Id>& names, std::string_view prefix,
                                     std::string_view name);
   [[nodiscard]] result<void> put_all(MDB_txn* in, std::uint64_t first,
-                                     std::span<const std::span<const std::byte>> records) const;
+                                     std::span<const std::span<const std::byte>> records,
+                                     std::int64_t recorded_at_ns) const;
+  [[nodiscard]] result<void> read_last_date();
   [[nodiscard]] std::unexpected<error> give_up(std::unexpected<error> why);
 
   writer_lock held_;
@@ -102,7 +105,9 @@ private:
   dictionary<category_id> categories_;
   dictionary<event_type_id> event_types_;
   std::atomic<std::uint64_t> tail_{0};
-  std::optional<error> failed_; ///< Of the writer: the append that failed.
+  // Of the writer.
+  std::int64_t last_date_ns_ = std::numeric_limits<std::int64_t>::min();
+  std::optional<error> failed_; ///< The append that failed.
 
   mutable std::mutex idle_mutex_;
   mutable std::vector<MDB_txn*> idle_readers_; ///< Reset: they keep a reader slot, and no pages.
@@ -255,7 +260,8 @@ std::unexpected<error> lmdb_log::give_up(std::unexpected<error> why) {
   return why;
 }
 
-result<log_position> lmdb_log::append(std::span<const std::span<const std::byte>> records) {
+result<log_position> lmdb_log::append(std::span<const std::span<const std::byte>> records,
+                                      std::int64_t recorded_at_ns) {
   if (failed_)
     return std::unexpected(*failed_);
   const auto before = tail_.load(std::memory_order_relaxed); // this thread is its only writer
@@ -264,33 +270,35 @@ result<log_position> lmdb_log::append(std::span<const std::span<const std::byte>
   auto writer = lmdb_write::begin(environment_);
   if (!writer)
     return give_up(failure(writer));
-  if (auto put = put_all(writer->get(), before + 1, records); !put)
+  const auto date = std::max(last_date_ns_, recorded_at_ns);
+  if (auto put = put_all(writer->get(), before + 1, records, date); !put)
     return give_up(failure(put));
   if (auto committed = writer->commit(); !committed)
     return give_up(failure(committed));
   const auto after = before + records.size();
+  last_date_ns_ = date;
   tail_.store(after, std::memory_order_release);
   return log_position(after);
 }
 
 result<void> lmdb_log::put_all(MDB_txn* in, std::uint64_t first,
-                               std::span<const std::span<const std::byte>> records) const {
+                               std::span<const std::span<const std::byte>> records,
+                               std::int64_t recorded_at_ns) const {
   MDB_cursor* cursor = nullptr;
   if (const int code = mdb_cursor_open(in, environment_.events(), &cursor); code != MDB_SUCCESS)
     return lmdb_failure(code, environment_.path(), "a cursor");
   int code = MDB_SUCCESS;
   auto position = first;
   for (const auto& record : records) {
-    ensure(record.size() >= sizeof(record_header) && record.size() % 8 == 0,
-           "what is appended is a record");
     auto key = key_of(position);
     MDB_val place{record.size(), nullptr};
     code = mdb_cursor_put(cursor, &key, &place, MDB_APPEND | MDB_RESERVE);
     if (code != MDB_SUCCESS)
       break;
-    ensure(reinterpret_cast<std::uintptr_t>(place.mv_data) % 8 == 0,
-           "LMDB keeps a value of 8-byte multiples behind an 8-byte key aligned");
-    std::memcpy(place.mv_data, record.data(), record.size());
+    // LMDB keeps a value of 8-byte multiples behind an 8-byte key aligned: finish_record() checks.
+    auto* copy = static_cast<std::byte*>(place.mv_data);
+    std::memcpy(copy, record.data(), record.size());
+    finish_record(copy, record.size(), recorded_at_ns);
     ++position;
   }
   mdb_cursor_close(cursor);
@@ -339,6 +347,19 @@ result<void> lmdb_log::start(std::int64_t now_ns) {
                    fmt::format("'{}' has {} records, but the last position is {}; restore a backup",
                                environment_.path().string(), *count, last->value()));
   tail_.store(last->value(), std::memory_order_release);
+  return read_last_date();
+}
+
+result<void> lmdb_log::read_last_date() {
+  if (tail() == log_position(0))
+    return {};
+  auto newest = snapshot();
+  if (!newest)
+    return failure(newest);
+  const auto last = (*newest)->at(tail());
+  if (!last)
+    return std::unexpected(last.error());
+  last_date_ns_ = last->header().recorded_at_ns;
   return {};
 }
 

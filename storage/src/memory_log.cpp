@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -30,10 +31,12 @@ public:
   memory_log(const memory_log&) = delete;
   memory_log& operator=(const memory_log&) = delete;
 
-  result<log_position> append(std::span<const std::span<const std::byte>> records) override {
+  result<log_position> append(std::span<const std::span<const std::byte>> records,
+                              std::int64_t recorded_at_ns) override {
     auto at = tail_.load(std::memory_order_relaxed);
     if (at + records.size() > std::uint64_t{max_chunks} * chunk_size)
       return failure(errc::map_full, "the log in memory is full; use a store on disk");
+    last_date_ns_ = std::max(last_date_ns_, recorded_at_ns);
     for (const auto& record : records)
       put(++at, record);
     tail_.store(at, std::memory_order_release);
@@ -76,13 +79,15 @@ private:
   using chunk = std::array<std::span<const std::byte>, chunk_size>;
 
   void put(std::uint64_t position, std::span<const std::byte> record) {
-    ensure(record.size() % 8 == 0, "a record's size is a multiple of 8");
+    ensure(record.size() % 8 == 0, "the next record lies 8-byte aligned behind this one");
     if (record.size() > left_) {
       left_ = std::max(block_size, record.size());
       blocks_.push_back(std::make_unique<std::uint64_t[]>(left_ / sizeof(std::uint64_t)));
       free_ = reinterpret_cast<std::byte*>(blocks_.back().get());
     }
+    ensure(record.size() <= left_, "a block has room for what is put into it");
     std::memcpy(free_, record.data(), record.size());
+    finish_record(free_, record.size(), last_date_ns_);
     const auto index = position - 1;
     auto& in = chunks_[index / chunk_size];
     if (index % chunk_size == 0)
@@ -96,6 +101,7 @@ private:
   std::vector<std::unique_ptr<std::uint64_t[]>> blocks_;
   std::byte* free_ = nullptr;
   std::size_t left_ = 0;
+  std::int64_t last_date_ns_ = std::numeric_limits<std::int64_t>::min();
   std::atomic<std::uint64_t> tail_{0};
   dictionary<category_id> categories_;
   dictionary<event_type_id> event_types_;

@@ -65,7 +65,7 @@ void encode_record(const record_fields& fields, std::byte* to) noexcept {
   new (to) record_header{
     .checksum = 0,
     .version = fields.version.value(),
-    .recorded_at_ns = fields.recorded_at_ns,
+    .recorded_at_ns = 0,
     .command = fields.command,
     .payload_size = static_cast<std::uint32_t>(fields.payload.size()),
     .metadata_size = static_cast<std::uint16_t>(fields.metadata.size()),
@@ -82,10 +82,15 @@ void encode_record(const record_fields& fields, std::byte* to) noexcept {
   ensure(end == to + record_size(fields), "a record has the size it was announced with");
 }
 
-void finish_record(std::byte* record, std::size_t size, std::uint16_t remaining) noexcept {
+void set_remaining(std::byte* record, std::uint16_t remaining) noexcept {
+  std::launder(reinterpret_cast<record_header*>(record))->remaining = remaining;
+}
+
+void finish_record(std::byte* record, std::size_t size, std::int64_t recorded_at_ns) noexcept {
   ensure(size >= sizeof(record_header) && size % 8 == 0, "only an encoded record is finished");
+  ensure(is_aligned(record), "a record lies at an 8-byte aligned address");
   auto* header = std::launder(reinterpret_cast<record_header*>(record));
-  header->remaining = remaining;
+  header->recorded_at_ns = recorded_at_ns;
   header->checksum = checksum_of(record, size);
 }
 

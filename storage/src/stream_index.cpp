@@ -58,6 +58,7 @@ private:
     for (const auto entry : before)
       if (entry != 0)
         entries_[place_of(entry >> 40U)] = entry;
+    ensure(used_ < entries_.size(), "a search ends at an empty entry");
   }
 
   std::vector<std::uint64_t> entries_ = std::vector<std::uint64_t>(64); // a power of two

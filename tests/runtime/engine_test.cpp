@@ -109,6 +109,18 @@ TEST_F(engine_test, gives_a_receipt_with_version_position_and_number_of_events) 
   EXPECT_EQ(second->position, log_position(2));
 }
 
+TEST_F(engine_test, dates_records_by_the_clock_it_was_given) {
+  manual_clock now(5'000);
+  auto e = open({.clock = &now});
+  ASSERT_TRUE(e->ask<limit_order>(7, buy(10)));
+  now.advance_ns(1'000);
+  ASSERT_TRUE(e->ask<limit_order>(7, reduce{.quantity = 4}));
+  const auto all = headers();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].recorded_at_ns, 5'000);
+  EXPECT_EQ(all[1].recorded_at_ns, 6'000);
+}
+
 TEST_F(engine_test, answers_a_refused_command_with_the_domains_code_and_stores_nothing) {
   auto e = open();
   const auto refused = e->ask<limit_order>(7, reduce{.quantity = 1});

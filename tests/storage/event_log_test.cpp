@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -26,6 +27,10 @@ protected:
       log = storage::make_memory_log();
       return;
     }
+    reopen();
+  }
+  void reopen() {
+    log.reset();
     auto opened = storage::open_log(directory_.path());
     ASSERT_TRUE(opened) << opened.error().message();
     log = std::move(*opened);
@@ -40,7 +45,7 @@ protected:
                            "event " + std::to_string(key) + "/" + std::to_string(version + i));
     for (const auto& record : records)
       spans.push_back(record.bytes());
-    const auto appended = log->append(spans);
+    const auto appended = log->append(spans, 1'000);
     ASSERT_TRUE(appended) << appended.error().message();
   }
 
@@ -65,7 +70,7 @@ TEST_P(event_log_test, appends_at_positions_without_a_gap) {
   append(1, 1, 3);
   append(2, 1, 1);
   EXPECT_EQ(log->tail(), log_position(4));
-  const auto nothing = log->append({});
+  const auto nothing = log->append({}, 1'000);
   ASSERT_TRUE(nothing);
   EXPECT_EQ(*nothing, log_position(4));
   const auto snapshot = log->snapshot();
@@ -77,6 +82,29 @@ TEST_P(event_log_test, appends_at_positions_without_a_gap) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(record->payload().data()) % 8, 0U);
   }
   EXPECT_EQ(text_of((*snapshot)->at(log_position(3))->payload()), "event 1/3");
+}
+
+TEST_P(event_log_test, dates_records_so_that_dates_never_fall) {
+  const auto append_at = [&](std::uint64_t version, std::int64_t now_ns) {
+    const finished_record record(stream_id(category_id(1), 1), version, "x");
+    const std::array records{record.bytes()};
+    ASSERT_TRUE(log->append(records, now_ns));
+  };
+  append_at(1, 500);
+  append_at(2, 700);
+  append_at(3, 600); // the clock was set back
+  if (GetParam() == storage::durability::power)
+    reopen();
+  append_at(4, 650);
+  append_at(5, 701);
+  const auto snapshot = log->snapshot();
+  for (const auto& [position, date] :
+       std::map<std::uint64_t, std::int64_t>{{1, 500}, {2, 700}, {3, 700}, {4, 700}, {5, 701}}) {
+    const auto record = (*snapshot)->at(log_position(position));
+    ASSERT_TRUE(record);
+    EXPECT_EQ(record->header().recorded_at_ns, date) << "position " << position;
+    EXPECT_TRUE(record->verify());
+  }
 }
 
 TEST_P(event_log_test, has_nothing_at_0_and_beyond_its_tail) {
@@ -194,7 +222,7 @@ TEST_P(event_log_test, has_an_index_of_many_streams) {
   std::vector<std::span<const std::byte>> records;
   for (const auto& one : made)
     records.push_back(one.bytes());
-  ASSERT_TRUE(log->append(records));
+  ASSERT_TRUE(log->append(records, 1'000));
   storage::stream_index index(*log);
   ASSERT_TRUE(index.catch_up());
   const auto snapshot = log->snapshot();
@@ -213,7 +241,7 @@ TEST_P(event_log_test, has_an_index_that_finds_a_command_cut_off) {
   const finished_record whole(stream_id(category_id(1), 1), 1, "x");
   const finished_record first_of_two(stream_id(category_id(1), 1), 2, "x", 1);
   const std::array records{whole.bytes(), first_of_two.bytes()};
-  ASSERT_TRUE(log->append(records));
+  ASSERT_TRUE(log->append(records, 1'000));
   storage::stream_index index(*log);
   const auto indexed = index.catch_up(storage::stream_index::check::full);
   ASSERT_FALSE(indexed);

@@ -74,7 +74,7 @@ TEST(no_space, loses_nothing_that_was_stored_whichever_write_fails) {
     ASSERT_EQ((*log)->tail(), log_position(stored));
     const finished_record before(stream, stored + 1, "before");
     const std::array one{before.bytes()};
-    ASSERT_TRUE((*log)->append(one));
+    ASSERT_TRUE((*log)->append(one, 1'000));
     ++stored;
     std::vector<finished_record> many;
     std::vector<std::span<const std::byte>> spans;
@@ -83,7 +83,7 @@ TEST(no_space, loses_nothing_that_was_stored_whichever_write_fails) {
     for (const auto& record : many)
       spans.push_back(record.bytes());
     writes_left = writes;
-    const auto appended = (*log)->append(spans);
+    const auto appended = (*log)->append(spans, 1'000);
     writes_left = -1;
     failed = !appended;
     if (failed) {

@@ -34,7 +34,7 @@ protected:
     for (std::uint64_t i = 1; i <= count; ++i) {
       const finished_record record(stream_id(category_id(1), 1), i, "payload");
       const std::array records{record.bytes()};
-      ASSERT_TRUE((*log)->append(records));
+      ASSERT_TRUE((*log)->append(records, 1'000));
     }
   }
 
@@ -260,7 +260,7 @@ TEST_F(store_test, says_so_when_its_map_is_full_and_goes_on_with_a_larger_one) {
     for (;; ++stored) {
       const finished_record record(stream_id(category_id(1), 1), stored + 1, payload);
       const std::array records{record.bytes()};
-      const auto appended = (*log)->append(records);
+      const auto appended = (*log)->append(records, 1'000);
       if (!appended) {
         EXPECT_EQ(appended.error().code(), errc::map_full) << appended.error().message();
         break;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,8 +21,9 @@ class shared_log : public storage::event_log {
 public:
   explicit shared_log(std::shared_ptr<storage::event_log> to) : to_(std::move(to)) {}
 
-  result<log_position> append(std::span<const std::span<const std::byte>> records) override {
-    return to_->append(records);
+  result<log_position> append(std::span<const std::span<const std::byte>> records,
+                              std::int64_t recorded_at_ns) override {
+    return to_->append(records, recorded_at_ns);
   }
   log_position tail() const noexcept override { return to_->tail(); }
   result<std::unique_ptr<storage::log_snapshot>> snapshot() const override {
@@ -94,10 +96,11 @@ public:
   gated_log(std::shared_ptr<storage::event_log> to, std::shared_ptr<gate> at)
       : shared_log(std::move(to)), gate_(std::move(at)) {}
 
-  result<log_position> append(std::span<const std::span<const std::byte>> records) override {
+  result<log_position> append(std::span<const std::span<const std::byte>> records,
+                              std::int64_t recorded_at_ns) override {
     if (!records.empty() && !gate_->pass())
       return failure(errc::no_space, "gated_log: told to fail: no space left on device");
-    return shared_log::append(records);
+    return shared_log::append(records, recorded_at_ns);
   }
 
 private:

@@ -21,7 +21,6 @@ public:
     const storage::record_fields fields{
       .stream = stream,
       .version = stream_version(version),
-      .recorded_at_ns = 1'000,
       .command = command_id::of(1, command != 0 ? command : version),
       .event_type = event_type_id(1),
       .metadata = {},
@@ -29,8 +28,11 @@ public:
     };
     words_.resize(storage::record_size(fields) / sizeof(std::uint64_t));
     storage::encode_record(fields, data());
-    storage::finish_record(data(), size(), remaining);
+    storage::set_remaining(data(), remaining);
+    storage::finish_record(data(), size(), recorded_at_ns);
   }
+
+  static constexpr std::int64_t recorded_at_ns = 1'000;
 
   [[nodiscard]] std::byte* data() noexcept { return reinterpret_cast<std::byte*>(words_.data()); }
   [[nodiscard]] std::size_t size() const noexcept { return words_.size() * sizeof(std::uint64_t); }

@@ -33,7 +33,7 @@ struct engine_options {
   std::size_t max_in_flight = limits::default_max_in_flight;
   /// Command ids each aggregate remembers: see limits::default_repeat_window.
   std::size_t repeat_window = limits::default_repeat_window;
-  /// Dates the records. Must outlive the engine.
+  /// Dates the records, once a commit. Must outlive the engine.
   const acta::clock* clock = &wall_clock();
 };
 

@@ -83,12 +83,14 @@ public:
   event_log& operator=(const event_log&) = delete;
   virtual ~event_log() = default;
 
-  /// Appends finished records (see finish_record()) as one atomic step, at consecutive positions,
-  /// and returns the position of the last; the tail if there are none. On an error (no_space,
-  /// map_full, io) this log appends no more, and shows nothing of it. Once the store is opened
-  /// again, all of the records are there or none: a sync may fail after the device had everything.
+  /// Appends encoded records (see encode_record()) as one atomic step, at consecutive positions,
+  /// dated `recorded_at_ns` (ns since 1970-01-01T00:00:00Z) or, where that is earlier, as the
+  /// record before them: dates never fall. Returns the position of the last; the tail if there are
+  /// none. On an error (no_space, map_full, io) this log appends no more, and shows nothing of it.
+  /// Once the store is opened again, all of the records are there or none: a sync may fail after
+  /// the device had everything.
   [[nodiscard]] virtual result<log_position>
-  append(std::span<const std::span<const std::byte>> records) = 0;
+  append(std::span<const std::span<const std::byte>> records, std::int64_t recorded_at_ns) = 0;
 
   /// The newest position that meets durability(). Published after the commit.
   [[nodiscard]] virtual log_position tail() const noexcept = 0;

@@ -16,7 +16,7 @@ namespace acta::storage {
 struct record_header {
   std::uint64_t checksum;       ///< XXH3-64 of everything after this field, padding included.
   std::uint64_t version;        ///< stream_version of this event.
-  std::int64_t recorded_at_ns;  ///< When it was decided: ns since 1970-01-01T00:00:00Z.
+  std::int64_t recorded_at_ns;  ///< When it was committed: ns since 1970-01-01T00:00:00Z.
   acta::command_id command;     ///< The command it came from.
   std::uint32_t payload_size;   ///< Bytes of FlatBuffer, without padding.
   std::uint16_t metadata_size;  ///< Bytes of metadata, without padding.
@@ -33,11 +33,10 @@ static_assert(sizeof(record_header) == 56 && alignof(record_header) == 8);
   return (size + 7U) & ~std::size_t{7};
 }
 
-/// What encode() writes. `remaining` can be set later by finish_record().
+/// What encode_record() writes.
 struct record_fields {
   const stream_id& stream;
   stream_version version;
-  std::int64_t recorded_at_ns = 0;
   command_id command;
   event_type_id event_type;
   std::uint16_t schema_version = 1;
@@ -48,12 +47,15 @@ struct record_fields {
 /// Bytes that encode_record() needs for these fields: a multiple of 8.
 [[nodiscard]] std::size_t record_size(const record_fields& fields) noexcept;
 
-/// Writes a record, without `remaining` and checksum, to an 8-byte aligned place of record_size()
-/// bytes. Follow with finish_record().
+/// Writes a record to an 8-byte aligned place of record_size() bytes. What is not known yet is 0:
+/// set_remaining() and, when it is appended, finish_record() fill it in.
 void encode_record(const record_fields& fields, std::byte* to) noexcept;
 
-/// Sets `remaining` and the checksum of an encoded record of `size` bytes.
-void finish_record(std::byte* record, std::size_t size, std::uint16_t remaining) noexcept;
+/// Sets how many events of the same command follow an encoded record.
+void set_remaining(std::byte* record, std::uint16_t remaining) noexcept;
+
+/// Dates an encoded record of `size` bytes and sets its checksum. Logs do this as they append.
+void finish_record(std::byte* record, std::size_t size, std::int64_t recorded_at_ns) noexcept;
 
 /// A record in the log, borrowed: valid as long as the snapshot it was read from. 24 bytes.
 class record_view {
