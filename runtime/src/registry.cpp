@@ -40,13 +40,16 @@ void registry::drop_idle(std::span<const finished_actor> finished) {
         continue;
       ensure(shards_[i].of.erase(actor) == 1, "an actor is dropped once");
       dropped_.push_back(actor);
-      prefetch(actor, 4, -192); // what CAF keeps of it
     }
     of_shard_[i].clear();
   }
   size_.fetch_sub(dropped_.size(), std::memory_order_relaxed);
-  for (auto* actor : dropped_) // nobody finds them any more
-    actor->drop();
+  constexpr std::size_t ahead = 4;
+  for (std::size_t i = 0; i < dropped_.size(); ++i) { // nobody finds them any more
+    if (i + ahead < dropped_.size())
+      prefetch(dropped_[i + ahead], 4, -224); // what CAF keeps of an actor lies before this
+    dropped_[i]->drop();
+  }
   dropped_.clear();
 }
 

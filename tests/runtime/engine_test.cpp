@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <latch>
@@ -309,15 +310,38 @@ TEST_F(engine_test, answers_a_repeat_of_a_command_that_is_not_committed_yet) { /
   EXPECT_EQ(log->tail(), log_position(1));
 }
 
-TEST_F(engine_test, forgets_command_ids_beyond_its_window) {
-  auto e = open({.repeat_window = 2});
-  ASSERT_TRUE(e->ask<limit_order>(1, buy(10), {command_id::of(1, 1)}).has_value());
-  for (std::uint64_t i = 2; i <= 3; ++i)
-    ASSERT_TRUE(e->ask<limit_order>(1, reduce{.quantity = 1}, {command_id::of(1, i)}).has_value());
-  EXPECT_TRUE(e->ask<limit_order>(1, reduce{.quantity = 1}, {command_id::of(1, 2)})->repeat);
-  const auto old = e->ask<limit_order>(1, buy(10), {command_id::of(1, 1)});
-  ASSERT_FALSE(old.has_value());
-  EXPECT_EQ(old.error().rejection(), static_cast<std::uint16_t>(refusal::order_exists));
+/// Commands of random ids, many of them sent before, against a list of the newest that stored
+/// events; also after the engine was opened again and the aggregate loaded.
+TEST_F(engine_test, remembers_as_many_command_ids_as_its_window_has) {
+  std::mt19937_64 random(1);
+  for (const std::size_t window : {0U, 1U, 2U, 4U, 5U, 16U, 17U, 100U}) {
+    log = storage::make_memory_log();
+    auto e = open({.repeat_window = window});
+    std::vector<std::pair<std::uint64_t, runtime::receipt>> newest; // oldest first
+    for (int i = 0; i < 600; ++i) {
+      if (i % 200 == 100) {
+        e.reset();
+        e = open({.repeat_window = window});
+      }
+      const auto id = random() % (2 * window + 3);
+      const auto known =
+        std::ranges::find(newest, id, &std::pair<std::uint64_t, runtime::receipt>::first);
+      const auto changed =
+        replace{.instrument = 1, .side = side::buy, .price = 1 + i, .quantity = 1 + i % 7};
+      const auto got = e->ask<limit_order>(1, changed, {command_id::of(7, id)});
+      ASSERT_TRUE(got.has_value());
+      ASSERT_EQ(got->repeat, known != newest.end()) << "window " << window << ", command " << i;
+      if (got->repeat) {
+        EXPECT_EQ(got->position, known->second.position);
+        EXPECT_EQ(got->version, known->second.version);
+        EXPECT_EQ(got->events, known->second.events);
+        continue;
+      }
+      newest.emplace_back(id, *got);
+      if (newest.size() > window)
+        newest.erase(newest.begin());
+    }
+  }
 }
 
 TEST_F(engine_test, drops_closed_aggregates_and_loads_them_when_asked_again) {
