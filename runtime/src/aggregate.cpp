@@ -212,7 +212,16 @@ result<void> aggregate::load() {
   if (state_ != nullptr)
     return {};
   ensure(version_ == 0 && recent_.empty(), "what is loaded was forgotten before");
-  state_ = category_.type->make_state(place_);
+  try {
+    state_ = category_.type->make_state(place_);
+  } catch (const std::exception& thrown) {
+    return failure(errc::handler_failed,
+                   fmt::format("{}: making its state threw: {}", name(), thrown.what()));
+  } catch (...) {
+    return failure(
+      errc::handler_failed,
+      fmt::format("{}: making its state threw something that is no std::exception", name()));
+  }
   if (core_.index->surely_absent(stream()))
     return {};
   auto loaded = load_events();

@@ -31,6 +31,11 @@ namespace {
   if (options.max_in_flight == 0)
     return failure(errc::invalid_argument,
                    "engine_options::max_in_flight is 0: no command could ever be taken");
+  if (options.repeat_window > limits::max_repeat_window)
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::repeat_window is {}; at most {} command ids are "
+                               "remembered",
+                               options.repeat_window, limits::max_repeat_window));
   if (options.clock == nullptr)
     return failure(errc::invalid_argument, "engine_options::clock is null");
   return {};

@@ -3,6 +3,8 @@
 #include <acta/base/ensure.hpp>
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 namespace acta::runtime {
 
@@ -12,9 +14,10 @@ void recent_commands::add(const entry& one, std::size_t window) {
   ensure(one.version != 0 && one.events != 0, "a command is remembered for its events");
   bits_ |= bit_of(one.id);
   if (size_ < window) {
-    if (size_ == few_.size() && many_ == nullptr) {
-      many_ = std::make_unique<entry[]>(window);
-      std::ranges::copy(few_, many_.get());
+    if (size_ >= few_.size() && std::has_single_bit(size_)) { // all that there is room for
+      auto more = std::make_unique<entry[]>(std::min<std::size_t>(window, std::size_t{size_} * 2));
+      std::copy_n(entries(), size_, more.get());
+      many_ = std::move(more);
     }
     entries()[size_++] = one;
     return;

@@ -51,7 +51,7 @@ private:
   std::uint64_t bits_ = 0;   ///< That of each entry: a new id is told by it without a look at them.
   std::uint32_t size_ = 0;   ///< Once it is the window, the entries are a ring.
   std::uint32_t oldest_ = 0; ///< In the ring.
-  std::unique_ptr<entry[]> many_; ///< Room for the window, once few_ is not enough.
+  std::unique_ptr<entry[]> many_; ///< Once few_ is not enough; doubled up to the window.
   std::array<entry, 4> few_{};
 };
 

@@ -380,13 +380,16 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
   auto held = writer_lock::acquire(directory);
   if (!held)
     return failure(held);
-  auto environment = lmdb_environment::open(directory / "log", options.map_size);
-  if (!environment)
-    return failure(environment);
   const auto made = read_store_id(directory);
   if (!made)
     return std::unexpected(made.error());
-  if (environment->is_new() && !made->empty())
+  if (auto prepared = prepare_lmdb_files(directory, !made->empty()); !prepared)
+    return failure(prepared);
+  auto environment = lmdb_environment::open(directory / "log", options.map_size);
+  if (!environment)
+    return failure(environment);
+  const bool is_new = environment->is_new();
+  if (is_new && !made->empty())
     return not_its_log(directory, "is missing or empty", *made);
   auto log = std::make_unique<lmdb_log>(std::move(*held), std::move(*environment));
   if (auto started = log->start(wall_clock().now_ns()); !started)
@@ -396,11 +399,11 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
     return std::unexpected(id.error());
   if (!made->empty() && *made != *id)
     return not_its_log(directory, fmt::format("is of store {}", *id), *made);
-  if (made->empty()) // last of what makes a store: with it, there must be a log
-    if (auto written = write_store_id(directory, *id); !written)
-      return failure(written);
   if (auto synced = sync_store_directory(directory); !synced)
     return failure(synced);
+  if (made->empty()) // last, as it says that the rest is there
+    if (auto written = write_store_id(directory, *id); !written && is_new)
+      return failure(written); // a store with events opens all the same, and tries again next time
   return log;
 }
 

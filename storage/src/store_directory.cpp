@@ -4,6 +4,7 @@
 #include "lmdb_error.hpp"
 
 #include <acta/base/ensure.hpp>
+#include <acta/base/limits.hpp>
 
 #include <fmt/format.h>
 
@@ -11,11 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace acta::storage {
 
@@ -83,6 +86,37 @@ result<void> prepare_store_directory(const fs::path& store) {
   return make_directory(store / "log");
 }
 
+namespace {
+
+/// A crash or a full device cut the first write of the file: there are no events in it.
+[[nodiscard]] bool is_no_lmdb_file_yet(const file& data) {
+  std::vector<char> start(2 * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+  const auto size = ::pread(data.descriptor(), start.data(), start.size(), 0);
+  return size >= 0
+         && (static_cast<std::size_t>(size) < start.size()
+             || std::ranges::all_of(start, [](char byte) { return byte == 0; }));
+}
+
+} // namespace
+
+result<void> prepare_lmdb_files(const fs::path& store, bool made_whole) {
+  if (!made_whole) {
+    const auto path = store / "log" / "data.mdb";
+    const file data(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (data.is_open() && is_no_lmdb_file_yet(data) && ::ftruncate(data.descriptor(), 0) != 0)
+      return system_failure(errno, path, "emptying what was left of making it");
+  }
+  const auto path = store / "log" / "lock.mdb";
+  const file lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock.is_open())
+    return system_failure(errno, path, "open for writing");
+  constexpr off_t cache_line = 64; // a reader's; as much again as two of them for LMDB itself
+  const int code = ::posix_fallocate(lock.descriptor(), 0, (limits::max_readers + 2) * cache_line);
+  if (code != 0)
+    return system_failure(code, path, "making room for it");
+  return {};
+}
+
 result<std::string> read_store_id(const fs::path& store) {
   const auto path = store / "store.id";
   const file in(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -110,7 +144,7 @@ result<void> write_store_id(const fs::path& store, std::string_view id) {
     return system_failure(written < 0 ? errno : ENOSPC, path, "writing");
   if (::fsync(out.descriptor()) != 0)
     return system_failure(errno, path, "sync");
-  return {};
+  return sync_directory(store);
 }
 
 result<void> sync_store_directory(const fs::path& store) {

@@ -19,6 +19,11 @@ namespace acta::storage {
 /// Writes it, synced to the device.
 [[nodiscard]] result<void> write_store_id(const std::filesystem::path& store, std::string_view id);
 
+/// Makes LMDB's files fit to be opened, for a store that was never made whole (its id is empty:
+/// what is left of a data file without both of LMDB's first pages goes) and for any other: LMDB
+/// maps its lock file and would be killed where the device has no room for it, errc::no_space here.
+[[nodiscard]] result<void> prepare_lmdb_files(const std::filesystem::path& store, bool made_whole);
+
 /// Makes the names of a new store's files durable; the files' contents are synced by their owners.
 [[nodiscard]] result<void> sync_store_directory(const std::filesystem::path& store);
 

@@ -441,6 +441,33 @@ TEST_F(engine_test, survives_a_decide_that_throws_and_stores_nothing_of_it) {
   EXPECT_EQ(next->position, log_position(1));
 }
 
+/// Throws where nobody expects it.
+struct stillborn {
+  static constexpr std::string_view category = "stillborn";
+  struct state {
+    state() { throw std::runtime_error("no state today"); }
+  };
+  struct command {};
+  using events = domain::event_list<trade_printed>;
+
+  static domain::decision decide(const state&, const command&, domain::emitter<stillborn>&) {
+    return domain::accept();
+  }
+  static void evolve(state&, const trade_printed&) noexcept {}
+};
+
+TEST_F(engine_test, survives_a_state_that_cannot_be_made) {
+  auto e = engine::open<stillborn>(std::make_unique<shared_log>(log));
+  for (int i = 0; i < 2; ++i) {
+    const auto failed = (*e)->ask<stillborn>(1, {});
+    ASSERT_FALSE(failed.has_value());
+    EXPECT_EQ(failed.error().code(), errc::handler_failed);
+    EXPECT_NE(failed.error().message().find("stillborn/1: making its state threw: no state"),
+              std::string::npos)
+      << failed.error().message();
+  }
+}
+
 TEST_F(engine_test, refuses_an_event_over_the_size_limit_whole) {
   auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
   ASSERT_TRUE(e.has_value());
@@ -504,6 +531,10 @@ TEST_F(engine_test, refuses_unusable_options_and_doubled_categories) {
     engine::open<limit_order>(std::make_unique<shared_log>(log), {.max_in_flight = 0});
   ASSERT_FALSE(no_flight.has_value());
   EXPECT_EQ(no_flight.error().code(), errc::invalid_argument);
+  const auto endless = engine::open<limit_order>(std::make_unique<shared_log>(log),
+                                                 {.repeat_window = limits::max_repeat_window + 1});
+  ASSERT_FALSE(endless.has_value());
+  EXPECT_NE(endless.error().message().find("repeat_window"), std::string::npos);
   const auto twice = engine::open<limit_order, limit_order>(std::make_unique<shared_log>(log));
   ASSERT_FALSE(twice.has_value());
   EXPECT_NE(twice.error().message().find("limit_order"), std::string::npos);

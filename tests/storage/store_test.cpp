@@ -224,6 +224,16 @@ TEST_F(store_test, is_made_again_where_making_it_was_interrupted) {
   try_with({"log/", "writer.lock", "log/lock.mdb"});
   try_with({"log/", "writer.lock", "log/lock.mdb", "log/data.mdb"});
   try_with({"log/", "writer.lock", "store.id"});
+  for (const auto left : {1, 4'096, 8'191, 8'192}) { // of LMDB's first write, cut or never synced
+    fs::remove_all(store());
+    fs::create_directories(store() / "log");
+    std::ofstream(store() / "log" / "data.mdb")
+      << std::string(static_cast<std::size_t>(left), '\0');
+    EXPECT_TRUE(open_log(store())) << left;
+    fs::remove(store() / "store.id");
+    fs::resize_file(store() / "log" / "data.mdb", static_cast<std::uintmax_t>(left) / 2);
+    EXPECT_TRUE(open_log(store())) << left;
+  }
 }
 
 TEST_F(store_test, that_lost_its_log_is_not_taken_for_a_new_one) {

@@ -52,6 +52,10 @@ inline constexpr std::size_t default_max_in_flight = std::size_t{1} << 16U;
 /// each, four of them within the actor.
 inline constexpr std::size_t default_repeat_window = 16;
 
+/// The most engine_options::repeat_window may be: they are searched one by one. More is refused:
+/// errc::invalid_argument.
+inline constexpr std::size_t max_repeat_window = 65'536;
+
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
 

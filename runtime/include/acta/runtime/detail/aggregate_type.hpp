@@ -96,9 +96,9 @@ public:
 
   [[nodiscard]] void* make_state(state_place& place) const override {
     if constexpr (fits)
-      return new (place.data()) state{};
+      return ::new (place.data()) state{};
     else
-      return new state{};
+      return new state{}; // its own operator new, if it has one
   }
   void destroy_state(void* untyped) const noexcept override {
     if constexpr (fits)
