@@ -235,28 +235,25 @@ result<void> aggregate::load_events() {
   auto snapshot = core_.log->snapshot();
   if (!snapshot)
     return failure(snapshot);
-  auto positions = core_.index->positions(stream(), **snapshot);
-  if (!positions)
-    return failure(positions);
+  auto records = core_.index->read(stream(), **snapshot);
+  if (!records)
+    return failure(records);
   std::uint64_t events_of_command = 0;
-  for (const auto position : *positions) {
-    auto record = (*snapshot)->at(position);
-    if (!record)
-      return failure(record);
-    if (auto sound = record->verify(); !sound)
+  for (const auto& record : *records) {
+    if (auto sound = record.verify(); !sound)
       return sound;
-    const auto index = category_.index_of(record->event_type());
-    if (!index || !category_.type->verify(*index, record->payload()))
+    const auto index = category_.index_of(record.event_type());
+    if (!index || !category_.type->verify(*index, record.payload()))
       return failure(errc::corrupt,
                      fmt::format("position {}, stream {}: event type {} is not one of this "
                                  "aggregate's, or its FlatBuffer is damaged; restore a backup",
-                                 position.value(), name(), record->event_type().value()));
-    category_.type->evolve(state_, *index, record->payload());
-    ensure(record->version().value() == version_ + 1, "the index checked the versions");
+                                 record.position().value(), name(), record.event_type().value()));
+    category_.type->evolve(state_, *index, record.payload());
+    ensure(record.version().value() == version_ + 1, "the index checked the versions");
     ++version_;
     ++events_of_command;
-    if (record->header().remaining == 0) {
-      remember(record->header().command, events_of_command);
+    if (record.header().remaining == 0) {
+      remember(record.header().command, events_of_command);
       events_of_command = 0;
     }
   }

@@ -105,16 +105,16 @@ settlement housekeeper::answer_repeat(settlement&& repeat) const {
     auto snapshot = core_.log->snapshot();
     if (!snapshot)
       return failure(snapshot);
-    auto positions = core_.index->positions(stream, **snapshot);
-    if (!positions)
-      return failure(positions);
     ensure(repeat.version.value() != 0, "a command is remembered for its events");
-    if (positions->size() < repeat.version.value())
+    auto last = core_.index->read(stream, **snapshot, repeat.version, 1);
+    if (!last)
+      return failure(last);
+    if (last->empty())
       return failure(errc::corrupt,
                      fmt::format("stream {}: version {} is not in the log",
                                  stream.to_string(core_.log->category_name(stream.category())),
                                  repeat.version.value()));
-    return (*positions)[repeat.version.value() - 1];
+    return last->front().position();
   }();
   settlement end = std::move(repeat);
   if (found) {

@@ -1,6 +1,7 @@
 #include "dictionary.hpp"
 #include "lmdb_environment.hpp"
 #include "lmdb_error.hpp"
+#include "scanning_cursor.hpp"
 #include "store_directory.hpp"
 #include "writer_lock.hpp"
 
@@ -114,45 +115,34 @@ private:
   mutable std::atomic<int> open_snapshots_{0};
 };
 
-class lmdb_cursor final : public log_cursor {
+/// Reads one record after another.
+class lmdb_source {
 public:
-  lmdb_cursor(const lmdb_log& log, MDB_cursor* cursor, std::uint64_t next, std::uint64_t tail)
-      : log_(log), cursor_(cursor), next_(next), tail_(tail) {}
-  ~lmdb_cursor() override { mdb_cursor_close(cursor_); }
-  lmdb_cursor(const lmdb_cursor&) = delete;
-  lmdb_cursor& operator=(const lmdb_cursor&) = delete;
+  lmdb_source(const lmdb_log& log, MDB_cursor* cursor, direction way) noexcept
+      : log_(&log), cursor_(cursor), step_(way == direction::forward ? MDB_NEXT : MDB_PREV) {}
 
-  [[nodiscard]] result<std::span<const record_view>> next() override {
-    std::size_t count = 0;
-    for (; count < batch_.size() && next_ <= tail_; ++next_, ++count) {
-      auto record = read();
-      if (!record)
-        return failure(record);
-      batch_[count] = *record;
-    }
-    return std::span<const record_view>(batch_.data(), count);
+  [[nodiscard]] result<record_view> read(std::uint64_t position) {
+    auto key = key_of(position);
+    MDB_val value{};
+    const int code = mdb_cursor_get(cursor_.get(), &key, &value, std::exchange(move_, step_));
+    if (code == MDB_NOTFOUND || (code == MDB_SUCCESS && position_in(key) != position))
+      return failure(errc::corrupt, fmt::format("position {}: the record is missing in '{}'; "
+                                                "restore a backup",
+                                                position, log_->environment().path().string()));
+    if (code != MDB_SUCCESS)
+      return lmdb_failure(code, log_->environment().path(), fmt::format("reading {}", position));
+    return record_view::parse(log_position(position), bytes_of(value));
   }
 
 private:
-  [[nodiscard]] result<record_view> read() {
-    auto key = key_of(next_);
-    MDB_val value{};
-    const int code = mdb_cursor_get(cursor_, &key, &value, std::exchange(move_, MDB_NEXT));
-    if (code == MDB_NOTFOUND || (code == MDB_SUCCESS && position_in(key) != next_))
-      return failure(errc::corrupt, fmt::format("position {}: the record is missing in '{}'; "
-                                                "restore a backup",
-                                                next_, log_.environment().path().string()));
-    if (code != MDB_SUCCESS)
-      return lmdb_failure(code, log_.environment().path(), fmt::format("reading {}", next_));
-    return record_view::parse(log_position(next_), bytes_of(value));
-  }
+  struct closer {
+    void operator()(MDB_cursor* cursor) const noexcept { mdb_cursor_close(cursor); }
+  };
 
-  const lmdb_log& log_;
-  MDB_cursor* cursor_;
-  std::uint64_t next_;
-  std::uint64_t tail_;
-  MDB_cursor_op move_ = MDB_SET_KEY; ///< How to get to next_.
-  std::array<record_view, limits::cursor_batch> batch_;
+  const lmdb_log* log_;
+  std::unique_ptr<MDB_cursor, closer> cursor_;
+  MDB_cursor_op step_;
+  MDB_cursor_op move_ = MDB_SET_KEY; ///< To the first one.
 };
 
 class lmdb_snapshot final : public log_snapshot {
@@ -199,13 +189,15 @@ public:
     return record_view::parse(position, bytes_of(value));
   }
 
-  [[nodiscard]] result<std::unique_ptr<log_cursor>> scan(log_position from) const& override {
+  using log_snapshot::scan;
+  [[nodiscard]] result<std::unique_ptr<log_cursor>>
+  scan(log_position from, const scan_options& options) const& override {
     MDB_cursor* cursor = nullptr;
     if (const int code = mdb_cursor_open(reader_, log_.environment().events(), &cursor);
         code != MDB_SUCCESS)
       return lmdb_failure(code, log_.environment().path(), "a cursor");
-    return std::make_unique<lmdb_cursor>(log_, cursor, std::max<std::uint64_t>(1, from.value()),
-                                         tail_.value());
+    return std::make_unique<scanning_cursor<lmdb_source>>(lmdb_source(log_, cursor, options.way),
+                                                          from, tail_, options);
   }
 
 private:

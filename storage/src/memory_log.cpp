@@ -1,4 +1,5 @@
 #include "dictionary.hpp"
+#include "scanning_cursor.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/storage/event_log.hpp>
@@ -107,27 +108,15 @@ private:
   dictionary<event_type_id> event_types_;
 };
 
-class memory_cursor final : public log_cursor {
+class memory_source {
 public:
-  memory_cursor(const memory_log& log, std::uint64_t next, std::uint64_t tail)
-      : log_(log), next_(next), tail_(tail) {}
-
-  [[nodiscard]] result<std::span<const record_view>> next() override {
-    std::size_t count = 0;
-    for (; count < batch_.size() && next_ <= tail_; ++next_, ++count) {
-      auto record = record_view::parse(log_position(next_), log_.bytes(next_));
-      if (!record)
-        return failure(record);
-      batch_[count] = *record;
-    }
-    return std::span<const record_view>(batch_.data(), count);
+  explicit memory_source(const memory_log& log) noexcept : log_(&log) {}
+  [[nodiscard]] result<record_view> read(std::uint64_t position) const {
+    return record_view::parse(log_position(position), log_->bytes(position));
   }
 
 private:
-  const memory_log& log_;
-  std::uint64_t next_;
-  std::uint64_t tail_;
-  std::array<record_view, limits::cursor_batch> batch_;
+  const memory_log* log_;
 };
 
 class memory_snapshot final : public log_snapshot {
@@ -149,9 +138,11 @@ public:
     return record_view::parse(position, log_.bytes(position.value()));
   }
 
-  [[nodiscard]] result<std::unique_ptr<log_cursor>> scan(log_position from) const& override {
-    return std::make_unique<memory_cursor>(log_, std::max<std::uint64_t>(1, from.value()),
-                                           tail_.value());
+  using log_snapshot::scan;
+  [[nodiscard]] result<std::unique_ptr<log_cursor>>
+  scan(log_position from, const scan_options& options) const& override {
+    return std::make_unique<scanning_cursor<memory_source>>(memory_source(log_), from, tail_,
+                                                            options);
   }
 
 private:

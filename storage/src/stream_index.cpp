@@ -172,20 +172,29 @@ public:
     return log_position(watermark_.load(std::memory_order_acquire));
   }
 
-  [[nodiscard]] result<std::vector<log_position>> positions(const stream_id& stream,
-                                                            const log_snapshot& snapshot) const {
-    std::vector<log_position> found;
-    for (auto at = newest(stream_hash(stream)); at != 0; at = links_.before(at)) {
-      if (log_position(at) > snapshot.tail())
-        continue; // indexed since the snapshot was taken
-      const auto record = snapshot.at(log_position(at));
-      if (!record)
-        return std::unexpected(record.error());
-      if (record->is_of(stream))
-        found.emplace_back(at);
-    }
-    std::ranges::reverse(found);
-    return check_versions(stream, snapshot, std::move(found));
+  [[nodiscard]] result<std::vector<record_view>> read(const stream_id& stream,
+                                                      const log_snapshot& snapshot,
+                                                      stream_version from, std::size_t max,
+                                                      direction way) const {
+    const bool forward = way == direction::forward;
+    if (forward && from == stream_version(0))
+      from = stream_version(1);
+    std::vector<record_view> found;
+    if (max == 0 || (!forward && from == stream_version(0)))
+      return found;
+    const auto walked = walk(stream, snapshot, [&](const record_view& record) {
+      const auto version = record.version();
+      const bool wanted =
+        forward ? version >= from && version.value() - from.value() < max : version <= from;
+      if (wanted)
+        found.push_back(record);
+      return forward ? version > from : found.size() < max;
+    });
+    if (!walked)
+      return std::unexpected(walked.error());
+    if (forward)
+      std::ranges::reverse(found);
+    return found;
   }
 
   /// The newest position of a chain; 0 if there is none.
@@ -249,20 +258,41 @@ private:
     watermark_.store(position, std::memory_order_release);
   }
 
-  [[nodiscard]] result<std::vector<log_position>>
-  check_versions(const stream_id& stream, const log_snapshot& snapshot,
-                 std::vector<log_position> found) const {
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const auto version = snapshot.at(found[i])->version().value();
-      if (version != i + 1)
-        return failure(errc::corrupt,
-                       fmt::format("position {}, stream {}: version {} where {} must follow; the "
-                                   "log is damaged: restore a backup",
-                                   found[i].value(),
-                                   stream.to_string(log_.category_name(stream.category())), version,
-                                   i + 1));
+  /// Shows `look` the records of a stream, newest first, until it returns false; checks that their
+  /// versions are consecutive.
+  template <class Look>
+  [[nodiscard]] result<void> walk(const stream_id& stream, const log_snapshot& snapshot,
+                                  Look look) const {
+    std::optional<std::uint64_t> expected;
+    std::uint64_t oldest = 0;
+    for (auto at = newest(stream_hash(stream)); at != 0; at = links_.before(at)) {
+      if (log_position(at) > snapshot.tail())
+        continue; // indexed since the snapshot was taken
+      const auto record = snapshot.at(log_position(at));
+      if (!record)
+        return std::unexpected(record.error());
+      if (!record->is_of(stream))
+        continue; // of another stream with this hash
+      const auto version = record->version().value();
+      if (version == 0 || version != expected.value_or(version))
+        return gap(at, stream, version, expected.value_or(1));
+      if (!look(*record))
+        return {};
+      oldest = at;
+      expected = version - 1;
     }
-    return found;
+    if (expected.value_or(0) != 0)
+      return gap(oldest, stream, *expected + 1, 1);
+    return {};
+  }
+
+  [[nodiscard]] std::unexpected<error> gap(std::uint64_t at, const stream_id& stream,
+                                           std::uint64_t version, std::uint64_t expected) const {
+    return failure(errc::corrupt,
+                   fmt::format("position {}, stream {}: version {} where {} must be; the log is "
+                               "damaged: restore a backup",
+                               at, stream.to_string(log_.category_name(stream.category())), version,
+                               expected));
   }
 
   const event_log& log_;
@@ -284,9 +314,20 @@ log_position stream_index::watermark() const noexcept {
   return implementation_->watermark();
 }
 
-result<std::vector<log_position>> stream_index::positions(const stream_id& stream,
-                                                          const log_snapshot& snapshot) const {
-  return implementation_->positions(stream, snapshot);
+result<std::vector<record_view>> stream_index::read(const stream_id& stream,
+                                                    const log_snapshot& snapshot,
+                                                    stream_version from, std::size_t max,
+                                                    direction way) const {
+  return implementation_->read(stream, snapshot, from, max, way);
+}
+
+result<stream_version> stream_index::version(const stream_id& stream,
+                                             const log_snapshot& snapshot) const {
+  const auto newest =
+    implementation_->read(stream, snapshot, stream_version(UINT64_MAX), 1, direction::backward);
+  if (!newest)
+    return std::unexpected(newest.error());
+  return newest->empty() ? stream_version(0) : newest->front().version();
 }
 
 bool stream_index::surely_absent(const stream_id& stream) const noexcept {

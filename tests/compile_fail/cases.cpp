@@ -4,6 +4,7 @@
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/stream_index.hpp>
 
 #include <memory>
 #include <string_view>
@@ -14,6 +15,7 @@ using namespace acta;
 using namespace acta::domain::trading;
 
 std::unique_ptr<storage::log_snapshot> take_snapshot();
+const storage::stream_index& take_index();
 
 struct ping {};
 struct pong {};
@@ -53,6 +55,9 @@ void use(runtime::engine& engine) {
 #endif
 #if CASE == 2
   (void)std::move(*take_snapshot()).scan(log_position(1));
+#endif
+#if CASE == 9
+  (void)take_index().read(engine.stream<counter>(1), std::move(*take_snapshot()));
 #endif
 #if CASE == 3
   (void)snapshot->at(stream_version(1));

@@ -1,6 +1,5 @@
 // What every log must do, whatever it is kept in.
-#include "../support/records.hpp"
-#include "../support/scratch_directory.hpp"
+#include "../support/any_log.hpp"
 
 #include <acta/base/limits.hpp>
 #include <acta/storage/event_log.hpp>
@@ -20,40 +19,7 @@ namespace {
 
 using storage::event_log;
 
-class event_log_test : public ::testing::TestWithParam<storage::durability> {
-protected:
-  void SetUp() override {
-    if (GetParam() == storage::durability::memory) {
-      log = storage::make_memory_log();
-      return;
-    }
-    reopen();
-  }
-  void reopen() {
-    log.reset();
-    auto opened = storage::open_log(directory_.path());
-    ASSERT_TRUE(opened) << opened.error().message();
-    log = std::move(*opened);
-  }
-
-  /// Appends `count` records of one stream, from `version`, in one step.
-  void append(std::uint64_t key, std::uint64_t version, std::size_t count = 1) {
-    std::vector<finished_record> records;
-    std::vector<std::span<const std::byte>> spans;
-    for (std::size_t i = 0; i < count; ++i)
-      records.emplace_back(stream_id(category_id(1), key), version + i,
-                           "event " + std::to_string(key) + "/" + std::to_string(version + i));
-    for (const auto& record : records)
-      spans.push_back(record.bytes());
-    const auto appended = log->append(spans, 1'000);
-    ASSERT_TRUE(appended) << appended.error().message();
-  }
-
-  std::unique_ptr<event_log> log;
-
-private:
-  scratch_directory directory_;
-};
+class event_log_test : public any_log_test {};
 
 TEST_P(event_log_test, starts_empty_and_says_what_it_promises) {
   EXPECT_EQ(log->tail(), log_position(0));
@@ -205,12 +171,10 @@ TEST_P(event_log_test, has_an_index_that_finds_each_streams_events) {
   append(1, 3, 1);
   ASSERT_TRUE(index.catch_up());
   const auto snapshot = log->snapshot();
-  const auto found = index.positions(first, **snapshot);
-  ASSERT_TRUE(found);
-  EXPECT_EQ(*found, (std::vector{log_position(1), log_position(2), log_position(4)}));
+  EXPECT_EQ(positions(index.read(first, **snapshot)), (std::vector<std::uint64_t>{1, 2, 4}));
   EXPECT_FALSE(index.surely_absent(first));
-  EXPECT_TRUE(index.positions(stream_id(category_id(1), 3), **snapshot)->empty());
-  EXPECT_TRUE(index.positions(stream_id(category_id(2), 1), **snapshot)->empty());
+  EXPECT_TRUE(index.read(stream_id(category_id(1), 3), **snapshot)->empty());
+  EXPECT_TRUE(index.read(stream_id(category_id(2), 1), **snapshot)->empty());
 }
 
 TEST_P(event_log_test, has_an_index_of_many_streams) {
@@ -227,9 +191,8 @@ TEST_P(event_log_test, has_an_index_of_many_streams) {
   ASSERT_TRUE(index.catch_up());
   const auto snapshot = log->snapshot();
   for (std::uint64_t key = 1; key <= streams; ++key) {
-    const auto found = index.positions(stream_id(category_id(1), key), **snapshot);
-    ASSERT_TRUE(found);
-    ASSERT_EQ(*found, (std::vector{log_position(key), log_position(streams + key)}));
+    ASSERT_EQ(positions(index.read(stream_id(category_id(1), key), **snapshot)),
+              (std::vector{key, streams + key}));
   }
   int absent = 0;
   for (std::uint64_t key = streams + 1; key <= 2 * streams; ++key)
@@ -256,17 +219,13 @@ TEST_P(event_log_test, has_an_index_that_finds_gaps_in_a_stream) {
   storage::stream_index index(*log);
   ASSERT_TRUE(index.catch_up());
   const auto snapshot = log->snapshot();
-  const auto found = index.positions(stream_id(category_id(1), 1), **snapshot);
+  const auto found = index.read(stream_id(category_id(1), 1), **snapshot);
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code(), errc::corrupt);
   EXPECT_NE(found.error().message().find("1/1"), std::string::npos) << found.error().message();
 }
 
-INSTANTIATE_TEST_SUITE_P(logs, event_log_test,
-                         ::testing::Values(storage::durability::power, storage::durability::memory),
-                         [](const auto& of) {
-                           return of.param == storage::durability::power ? "lmdb" : "memory";
-                         });
+INSTANTIATE_TEST_SUITE_P(logs, event_log_test, any_log, name_of_log);
 
 } // namespace
 } // namespace acta::tests

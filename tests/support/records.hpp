@@ -17,13 +17,14 @@ namespace acta::tests {
 class finished_record {
 public:
   finished_record(const stream_id& stream, std::uint64_t version, std::string_view payload,
-                  std::uint16_t remaining = 0, std::uint64_t command = 0) {
+                  std::uint16_t remaining = 0, std::uint64_t command = 0,
+                  std::uint16_t event_type = 1, std::string_view metadata = {}) {
     const storage::record_fields fields{
       .stream = stream,
       .version = stream_version(version),
       .command = command_id::of(1, command != 0 ? command : version),
-      .event_type = event_type_id(1),
-      .metadata = {},
+      .event_type = event_type_id(event_type),
+      .metadata = std::as_bytes(std::span(metadata)),
       .payload = std::as_bytes(std::span(payload)),
     };
     words_.resize(storage::record_size(fields) / sizeof(std::uint64_t));

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace acta::storage {
 
@@ -22,15 +23,25 @@ enum class durability : std::uint8_t {
   memory, ///< Held by this process only: everything is gone with it.
 };
 
-/// Reads records forward from a snapshot. Borrowed from the snapshot: must not outlive it. Not
-/// thread-safe.
+enum class direction : std::uint8_t { forward, backward };
+
+/// Which records a cursor shows, and in which order.
+struct scan_options {
+  direction way = direction::forward;
+  /// Only those of this category; 0 for all.
+  category_id category{};
+  /// Only those of these event types; empty for all.
+  std::vector<event_type_id> event_types{};
+};
+
+/// Reads records from a snapshot. Borrowed from the snapshot: must not outlive it. Not thread-safe.
 class log_cursor {
 public:
   log_cursor(const log_cursor&) = delete;
   log_cursor& operator=(const log_cursor&) = delete;
   virtual ~log_cursor() = default;
 
-  /// The next records in order, at most limits::cursor_batch; empty at the snapshot's tail. The
+  /// The next records in the cursor's order, at most limits::cursor_batch; empty at its end. The
   /// span itself is valid until the next call, the records as long as the snapshot. errc::corrupt
   /// names the position of a record that does not parse or is missing.
   [[nodiscard]] virtual result<std::span<const record_view>> next() = 0;
@@ -64,9 +75,20 @@ public:
   [[nodiscard]] virtual result<record_view> at(log_position position) const& = 0;
   result<record_view> at(log_position) const&& = delete;
 
-  /// A cursor whose first record is the one at `from` (0 counts as 1).
-  [[nodiscard]] virtual result<std::unique_ptr<log_cursor>> scan(log_position from) const& = 0;
+  /// A cursor that begins at `from`. Forward, 0 counts as 1, and beyond the tail there is nothing;
+  /// backward, whatever is beyond the tail counts as the tail, and at 0 there is nothing.
+  [[nodiscard]] virtual result<std::unique_ptr<log_cursor>>
+  scan(log_position from, const scan_options& options) const& = 0;
+  [[nodiscard]] result<std::unique_ptr<log_cursor>> scan(log_position from) const& {
+    return scan(from, {});
+  }
+  result<std::unique_ptr<log_cursor>> scan(log_position, const scan_options&) const&& = delete;
   result<std::unique_ptr<log_cursor>> scan(log_position) const&& = delete;
+
+  /// The newest position dated before `time_ns` (ns since 1970-01-01T00:00:00Z), 0 if there is
+  /// none: what was recorded at that time or later follows it. Searches by halves, as dates never
+  /// fall.
+  [[nodiscard]] result<log_position> position_before(std::int64_t time_ns) const;
 
 protected:
   log_snapshot() = default;

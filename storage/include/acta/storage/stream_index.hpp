@@ -5,6 +5,7 @@
 #include <acta/storage/event_log.hpp>
 
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -38,10 +39,22 @@ public:
   /// The last position indexed.
   [[nodiscard]] log_position watermark() const noexcept;
 
-  /// The positions of a stream's events up to the watermark, in order; empty if there are none.
-  /// `snapshot` must reach the watermark.
-  [[nodiscard]] result<std::vector<log_position>> positions(const stream_id& stream,
-                                                            const log_snapshot& snapshot) const;
+  /// Events of a stream, at most `max`, beginning with version `from`: forward, 0 counts as 1, and
+  /// beyond the newest there are none; backward, whatever is beyond the newest counts as that, and
+  /// at 0 there are none. A stream that does not exist has none. Only what is in the index and in
+  /// `snapshot` is seen. The records are valid as long as the snapshot. Takes time for every event
+  /// from the newest to the oldest that is read. errc::corrupt names the position of a gap.
+  [[nodiscard]] result<std::vector<record_view>>
+  read(const stream_id& stream, const log_snapshot& snapshot, stream_version from = {},
+       std::size_t max = std::numeric_limits<std::size_t>::max(),
+       direction way = direction::forward) const;
+  result<std::vector<record_view>> read(const stream_id&, const log_snapshot&&, stream_version = {},
+                                        std::size_t = 0,
+                                        direction = direction::forward) const = delete;
+
+  /// The newest version of a stream, as read() sees it; 0 if it does not exist.
+  [[nodiscard]] result<stream_version> version(const stream_id& stream,
+                                               const log_snapshot& snapshot) const;
 
   /// True if the index has no event whose stream shares this stream's hash: it is new. Never true
   /// for a stream that has indexed events. Cheap: no read of the log.

@@ -1,0 +1,18 @@
+#include <acta/storage/event_log.hpp>
+
+namespace acta::storage {
+
+result<log_position> log_snapshot::position_before(std::int64_t time_ns) const {
+  std::uint64_t before = 0; // is dated before
+  auto after = tail().value() + 1;
+  while (after - before > 1) {
+    const auto middle = before + (after - before) / 2;
+    const auto record = at(log_position(middle));
+    if (!record)
+      return std::unexpected(record.error());
+    (record->header().recorded_at_ns < time_ns ? before : after) = middle;
+  }
+  return log_position(before);
+}
+
+} // namespace acta::storage

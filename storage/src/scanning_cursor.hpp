@@ -1,0 +1,55 @@
+#pragma once
+
+#include <acta/storage/event_log.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace acta::storage {
+
+/// The cursor of both logs. `Source` reads one record after another in the direction it was made for:
+/// `result<record_view> read(std::uint64_t position)`.
+template <class Source>
+class scanning_cursor final : public log_cursor {
+public:
+  scanning_cursor(Source source, log_position from, log_position tail, scan_options options)
+      : source_(std::move(source)), options_(std::move(options)) {
+    const bool forward = options_.way == direction::forward;
+    next_ = forward ? std::max<std::uint64_t>(1, from.value())
+                    : std::min(from.value(), tail.value());
+    left_ = !forward ? next_ : next_ <= tail.value() ? tail.value() - next_ + 1 : 0;
+  }
+
+  [[nodiscard]] result<std::span<const record_view>> next() override {
+    std::size_t count = 0;
+    while (left_ != 0 && count < batch_.size()) {
+      auto record = source_.read(next_);
+      if (!record)
+        return failure(record);
+      next_ = options_.way == direction::forward ? next_ + 1 : next_ - 1;
+      --left_;
+      batch_[count] = *record;
+      count += is_wanted(*record) ? 1U : 0U;
+    }
+    return std::span<const record_view>(batch_.data(), count);
+  }
+
+private:
+  [[nodiscard]] bool is_wanted(const record_view& record) const noexcept {
+    const auto& types = options_.event_types;
+    return (options_.category == category_id(0)
+            || options_.category.value() == record.header().category)
+           && (types.empty() || std::ranges::find(types, record.event_type()) != types.end());
+  }
+
+  Source source_;
+  scan_options options_;
+  std::uint64_t next_ = 0;
+  std::uint64_t left_ = 0; ///< Records from next_ on, in the cursor's direction.
+  std::array<record_view, limits::cursor_batch> batch_;
+};
+
+} // namespace acta::storage
