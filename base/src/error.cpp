@@ -22,6 +22,7 @@ std::string_view name(errc code) noexcept {
     case errc::timed_out: return "timed_out";
     case errc::malformed: return "malformed";
     case errc::permission_denied: return "permission_denied";
+    case errc::wrong_version: return "wrong_version";
   }
   return "unknown";
 }

@@ -10,16 +10,16 @@
 
 namespace acta::storage {
 
-/// The cursor of both logs. `Source` reads one record after another in the direction it was made for:
-/// `result<record_view> read(std::uint64_t position)`.
+/// The cursor of both logs. `Source` reads one record after another in the direction it was made
+/// for: `result<record_view> read(std::uint64_t position)`.
 template <class Source>
 class scanning_cursor final : public log_cursor {
 public:
   scanning_cursor(Source source, log_position from, log_position tail, scan_options options)
       : source_(std::move(source)), options_(std::move(options)) {
     const bool forward = options_.way == direction::forward;
-    next_ = forward ? std::max<std::uint64_t>(1, from.value())
-                    : std::min(from.value(), tail.value());
+    next_ =
+      forward ? std::max<std::uint64_t>(1, from.value()) : std::min(from.value(), tail.value());
     left_ = !forward ? next_ : next_ <= tail.value() ? tail.value() - next_ + 1 : 0;
   }
 

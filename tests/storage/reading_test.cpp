@@ -19,8 +19,8 @@ constexpr auto backward = direction::backward;
 
 class reading_test : public any_log_test {
 protected:
-  const stream_id five{category_id(1), 5};   ///< Has versions 1 to 5 at positions 1, 3, 5, 7, 9.
-  const stream_id other{category_id(1), 6};  ///< Has versions 1 to 4 at positions 2, 4, 6, 8.
+  const stream_id five{category_id(1), 5};  ///< Has versions 1 to 5 at positions 1, 3, 5, 7, 9.
+  const stream_id other{category_id(1), 6}; ///< Has versions 1 to 4 at positions 2, 4, 6, 8.
   static constexpr log_position end{UINT64_MAX};
 
   void fill() {
@@ -182,8 +182,8 @@ TEST_P(reading_test, what_is_read_from_the_tail_on_is_what_is_appended_later) {
 
 TEST_P(reading_test, a_filter_by_category_or_event_type_keeps_the_positions) {
   for (std::uint64_t i = 1; i <= 300; ++i) {
-    const finished_record record(stream_id(category_id(static_cast<std::uint16_t>(1 + i % 2)), i), 1,
-                                 "x", 0, 0, static_cast<std::uint16_t>(1 + i % 3));
+    const finished_record record(stream_id(category_id(static_cast<std::uint16_t>(1 + i % 2)), i),
+                                 1, "x", 0, 0, static_cast<std::uint16_t>(1 + i % 3));
     const std::array records{record.bytes()};
     ASSERT_TRUE(log->append(records, 1'000));
   }
@@ -199,8 +199,7 @@ TEST_P(reading_test, a_filter_by_category_or_event_type_keeps_the_positions) {
     reversed.way = backward;
     EXPECT_EQ(scan(end, reversed), expected);
   };
-  expect({.category = category_id(2)},
-         [](std::uint64_t i) { return i % 2 == 1; });
+  expect({.category = category_id(2)}, [](std::uint64_t i) { return i % 2 == 1; });
   expect({.event_types = {event_type_id(1), event_type_id(3)}},
          [](std::uint64_t i) { return i % 3 != 1; });
   expect({.category = category_id(1), .event_types = {event_type_id(1)}},
@@ -212,7 +211,8 @@ TEST_P(reading_test, what_was_recorded_at_a_time_or_later_follows_the_position_b
   for (std::uint64_t i = 1; i <= 100; ++i) {
     const finished_record record(five, i, "x");
     const std::array records{record.bytes()};
-    ASSERT_TRUE(log->append(records, static_cast<std::int64_t>(i / 4 * 10))); // 0 0 0 10 10 10 10 20
+    ASSERT_TRUE(
+      log->append(records, static_cast<std::int64_t>(i / 4 * 10))); // 0 0 0 10 10 10 10 20
   }
   catch_up();
   EXPECT_EQ(snapshot->position_before(0), log_position(0));

@@ -29,6 +29,7 @@ enum class errc : std::uint16_t {
   timed_out = 16,         ///< The time limit passed; the outcome is not known to the caller.
   malformed = 17,         ///< Input text that does not parse; the message has file and line.
   permission_denied = 18, ///< Not allowed to read or write the named file.
+  wrong_version = 19,     ///< A stream is not at the version expected; the message has both.
 };
 
 /// The name of a code as written above, e.g. "store_in_use".

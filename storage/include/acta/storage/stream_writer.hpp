@@ -1,0 +1,76 @@
+#pragma once
+
+#include <acta/base/clock.hpp>
+#include <acta/base/error.hpp>
+#include <acta/base/expected_version.hpp>
+#include <acta/base/ids.hpp>
+#include <acta/storage/event_log.hpp>
+#include <acta/storage/stream_index.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+namespace acta::storage {
+
+/// An event to append. The bytes are copied during the call.
+struct new_event {
+  event_type_id type;
+  std::span<const std::byte> payload;    ///< At most limits::max_payload_size bytes.
+  std::span<const std::byte> metadata{}; ///< At most limits::max_metadata_size bytes.
+  std::uint16_t schema_version = 1;
+};
+
+/// What to append to one stream, and on which condition. Without events it is a condition alone.
+struct stream_append {
+  stream_id stream;
+  expected_version expected;
+  std::span<const new_event> events;
+};
+
+struct append_result {
+  log_position position;                ///< Of the last event; the log's tail if there was none.
+  std::vector<stream_version> versions; ///< Of each stream after this, in the order given.
+};
+
+/// Appends to streams under conditions, for programs that have no engine: tools, imports, tests.
+/// The log must be nobody else's to write, and outlive this.
+///
+/// Threads: append() may be called from any thread; calls wait for one another. Durability: the
+/// log's, reached when append() returns.
+///
+///     auto writer = stream_writer::open(*log);
+///     const new_event event{.type = submitted, .payload = bytes};
+///     (*writer)->append({{{order, expected_version::none(), {&event, 1}}}});
+class stream_writer {
+public:
+  /// Indexes the log, checking it (stream_index::check::full). Errors: those of the log.
+  [[nodiscard]] static result<std::unique_ptr<stream_writer>>
+  open(event_log& log, const clock& dated_by = wall_clock());
+
+  /// Appends all of it in one atomic step, or nothing: errc::wrong_version names every condition
+  /// that does not hold, with the version expected and the one that is; too_large an event or step
+  /// over a limit; invalid_argument a stream named twice; or the log's error. `command` is stored
+  /// with each event. A step without events stores nothing and succeeds if its conditions hold.
+  [[nodiscard]] result<append_result> append(std::span<const stream_append> step,
+                                             const command_id& command = {});
+
+  /// The index of the log, which contains everything appended here.
+  [[nodiscard]] const stream_index& index() const noexcept { return index_; }
+
+private:
+  stream_writer(event_log& log, const clock& dated_by) : log_(log), clock_(dated_by), index_(log) {}
+
+  [[nodiscard]] result<std::vector<stream_version>>
+  check_conditions(std::span<const stream_append> step) const;
+
+  event_log& log_;
+  const clock& clock_;
+  std::mutex mutex_; ///< One append at a time.
+  stream_index index_;
+};
+
+} // namespace acta::storage
