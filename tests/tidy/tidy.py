@@ -111,7 +111,8 @@ def check_snippets(root, sources):
 
 
 def check_tree(root):
-    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "*.hpp", "*.cpp"],
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others",
+                             "--exclude-standard", "*.hpp", "*.cpp"],
                             check=True, capture_output=True, text=True).stdout.split("\0")
     sources = {name: (root / name).read_text() for name in listed if name}
     if not sources:
