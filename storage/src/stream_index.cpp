@@ -1,5 +1,7 @@
 #include <acta/storage/stream_index.hpp>
 
+#include "command_check.hpp"
+
 #include <acta/base/ensure.hpp>
 
 #include <fmt/format.h>
@@ -103,41 +105,6 @@ private:
   using links = std::array<std::uint64_t, chunk_size>;
 
   std::vector<std::atomic<links*>> chunks_;
-};
-
-/// Checks that the events of a command are adjacent and whole (I3).
-class command_check {
-public:
-  /// At the end of the log.
-  [[nodiscard]] result<void> end() const {
-    if (last_ == nullptr || last_->remaining == 0)
-      return {};
-    return failure(errc::corrupt, fmt::format("the log ends within a command, {} of whose events "
-                                              "are missing; restore a backup",
-                                              last_->remaining));
-  }
-
-  [[nodiscard]] result<void> next(const record_view& record) {
-    const auto& header = record.header();
-    const bool fits = last_ == nullptr || last_->remaining == 0
-                      || (header.remaining + 1 == last_->remaining
-                          && header.command == last_->command && record.is_of(*stream_));
-    if (!fits)
-      return failure(errc::corrupt,
-                     fmt::format("position {}: the command at the position before it should go on "
-                                 "here; the log is damaged: restore a backup",
-                                 record.position().value()));
-    if (header.remaining != 0)
-      stream_ = record.stream();
-    copy_ = header;
-    last_ = &copy_;
-    return {};
-  }
-
-private:
-  record_header copy_{};
-  const record_header* last_ = nullptr;
-  std::optional<stream_id> stream_;
 };
 
 } // namespace

@@ -1,4 +1,5 @@
 // What can be wrong with a store on disk, and what is said of it.
+#include "../support/raw_store.hpp"
 #include "../support/records.hpp"
 #include "../support/scratch_directory.hpp"
 
@@ -47,21 +48,8 @@ protected:
   }
 
   /// Changes what is stored under a key of one of the databases.
-  void put(const char* database, std::string key, std::string value) {
-    MDB_env* raw = nullptr;
-    ASSERT_EQ(mdb_env_create(&raw), 0);
-    const std::unique_ptr<MDB_env, decltype(&mdb_env_close)> env(raw, mdb_env_close);
-    ASSERT_EQ(mdb_env_set_maxdbs(raw, 4), 0);
-    ASSERT_EQ(mdb_env_set_mapsize(raw, std::size_t{1} << 30U), 0);
-    ASSERT_EQ(mdb_env_open(raw, (store() / "log").c_str(), 0, 0644), 0);
-    MDB_txn* writer = nullptr;
-    ASSERT_EQ(mdb_txn_begin(raw, nullptr, 0, &writer), 0);
-    MDB_dbi dbi = 0;
-    ASSERT_EQ(mdb_dbi_open(writer, database, 0, &dbi), 0);
-    MDB_val at{key.size(), key.data()};
-    MDB_val to{value.size(), value.data()};
-    ASSERT_EQ(mdb_put(writer, dbi, &at, &to, 0), 0);
-    ASSERT_EQ(mdb_txn_commit(writer), 0);
+  void put(const char* database, const std::string& key, const std::string& value) const {
+    put_raw(store(), database, key, value);
   }
 
   scratch_directory directory_;
