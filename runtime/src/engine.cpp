@@ -130,6 +130,14 @@ public:
     return {};
   }
 
+  [[nodiscard]] result<std::vector<storage::record_view>>
+  read(const stream_id& stream, const storage::log_snapshot& snapshot, stream_version from,
+       std::size_t max, storage::direction way) {
+    if (auto indexed = housekeeper_->index_up_to(snapshot.tail()); !indexed)
+      return failure(indexed);
+    return core_.index->read(stream, snapshot, from, max, way);
+  }
+
   void stop() noexcept {
     const std::lock_guard guard(stop_mutex_);
     if (!accepting_.exchange(false, std::memory_order_seq_cst))
@@ -216,6 +224,13 @@ category_id engine::category_of(const void* tag) const {
     if (one.tag == tag)
       return one.id;
   return {}; // which send() refuses
+}
+
+result<std::vector<storage::record_view>> engine::read(const stream_id& stream,
+                                                       const storage::log_snapshot& snapshot,
+                                                       stream_version from, std::size_t max,
+                                                       storage::direction way) {
+  return implementation_->read(stream, snapshot, from, max, way);
 }
 
 void engine::stop() noexcept {

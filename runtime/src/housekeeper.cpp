@@ -66,8 +66,11 @@ void housekeeper::run() noexcept {
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return index_wanted_ || stopping_; });
-      if (!index_wanted_)
+      if (!index_wanted_) {
+        ended_ = true;
+        indexed_.notify_all();
         return;
+      }
       index_wanted_ = false;
       std::swap(now, todo_);
     }
@@ -77,8 +80,38 @@ void housekeeper::run() noexcept {
   }
 }
 
-void housekeeper::do_work(work& todo) {
+result<void> housekeeper::index() {
   auto indexed = core_.index->catch_up();
+  const std::lock_guard guard(mutex_);
+  if (!indexed)
+    index_failure_ = indexed.error();
+  ensure(!ended_, "what ended indexes no more");
+  indexed_.notify_all();
+  return indexed;
+}
+
+result<void> housekeeper::index_up_to(log_position position) {
+  if (position > core_.log->tail())
+    return failure(errc::invalid_argument,
+                   fmt::format("the snapshot has {} positions, and the engine's log {}: it is of "
+                               "another log",
+                               position.value(), core_.log->tail().value()));
+  std::unique_lock lock(mutex_);
+  const auto reached = [&] { return core_.index->watermark() >= position; };
+  while (!reached()) {
+    if (index_failure_)
+      return std::unexpected(*index_failure_);
+    if (ended_) // nobody else touches the index any more, but others who wait here
+      return core_.index->catch_up();
+    index_wanted_ = true;
+    changed_.notify_one();
+    indexed_.wait(lock, [&] { return reached() || index_failure_ || ended_; });
+  }
+  return {};
+}
+
+void housekeeper::do_work(work& todo) {
+  auto indexed = index();
   for (auto& one : todo.repeats) {
     settlement end = [&] {
       if (indexed)

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -38,11 +39,15 @@ public:
   /// Takes the work over if there is enough of it, or any that somebody waits for.
   void give(work& from);
 
+  /// Waits until the index has reached a position of the log. Any thread but this one's.
+  [[nodiscard]] result<void> index_up_to(log_position position);
+
   /// Ends the thread after what it was given.
   void stop() noexcept;
 
 private:
   void run() noexcept;
+  [[nodiscard]] result<void> index();
   void do_work(work& todo);
   [[nodiscard]] settlement answer_repeat(settlement&& repeat) const;
 
@@ -53,6 +58,9 @@ private:
   work todo_;
   bool index_wanted_ = false;
   bool stopping_ = false;
+  bool ended_ = false;
+  std::condition_variable indexed_; ///< The index has moved, or cannot, or the thread has ended.
+  std::optional<error> index_failure_;
   std::thread thread_;
 };
 

@@ -57,7 +57,10 @@ void use(runtime::engine& engine) {
   (void)std::move(*take_snapshot()).scan(log_position(1));
 #endif
 #if CASE == 9
-  (void)take_index().read(engine.stream<counter>(1), std::move(*take_snapshot()));
+  (void)engine.read(engine.stream<counter>(1), std::move(*take_snapshot()));
+#endif
+#if CASE == 10
+  (void)take_index().read(stream_id(category_id(1), 1), std::move(*take_snapshot()));
 #endif
 #if CASE == 3
   (void)snapshot->at(stream_version(1));

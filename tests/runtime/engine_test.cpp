@@ -1,4 +1,4 @@
-#include "../support/log_doubles.hpp"
+#include "../support/engine_fixture.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
@@ -28,73 +28,7 @@ using namespace domain::trading;
 using runtime::engine;
 using runtime::outcome;
 
-[[nodiscard]] submit buy(std::int64_t quantity, std::int64_t price = 100) {
-  return {.instrument = 1, .side = side::buy, .price = price, .quantity = quantity};
-}
-
-/// Throws, or emits an event of any size, or one that is none.
-struct troublemaker {
-  static constexpr std::string_view category = "troublemaker";
-  struct state {
-    int events = 0;
-  };
-  struct command {
-    bool throws = false;
-    std::size_t ballast = 0;
-    std::size_t times = 1;
-    bool malformed = false;
-  };
-  using events = domain::event_list<trade_printed>;
-  static inline std::atomic<int> decisions = 0;
-
-  static domain::decision decide(const state&, const command& what,
-                                 domain::emitter<troublemaker>& out) {
-    ++decisions;
-    decisions.notify_all();
-    const auto emit = [&](flatbuffers::FlatBufferBuilder& builder) {
-      const auto bytes = builder.CreateVector(std::vector<std::uint8_t>(what.ballast, 0xff));
-      if (what.malformed)
-        return flatbuffers::Offset<trade_printed>(bytes.o);
-      return Createtrade_printed(builder, 1, 1);
-    };
-    for (std::size_t i = 0; i < what.times; ++i)
-      out.emit<trade_printed>(emit);
-    if (what.throws)
-      throw std::runtime_error("as told");
-    return domain::accept();
-  }
-  static void evolve(state& now, const trade_printed&) noexcept { ++now.events; }
-};
-
-class engine_test : public testing::Test {
-protected:
-  std::unique_ptr<engine> open(const runtime::engine_options& options = {}) {
-    auto opened =
-      engine::open<limit_order, instrument>(std::make_unique<gated_log>(log, gate_), options);
-    EXPECT_TRUE(opened.has_value()) << opened.error().message();
-    return opened ? std::move(*opened) : nullptr;
-  }
-
-  std::vector<storage::record_header> headers() const {
-    std::vector<storage::record_header> all;
-    auto snapshot = log->snapshot();
-    auto cursor = (*snapshot)->scan(log_position(1));
-    for (;;) {
-      auto records = (*cursor)->next();
-      EXPECT_TRUE(records.has_value());
-      if (!records || records->empty())
-        return all;
-      for (const auto& record : *records) {
-        EXPECT_EQ(record.position().value(), all.size() + 1);
-        EXPECT_TRUE(record.verify().has_value());
-        all.push_back(record.header());
-      }
-    }
-  }
-
-  std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
-};
+class engine_test : public engine_fixture {};
 
 TEST_F(engine_test, gives_a_receipt_with_version_position_and_number_of_events) {
   auto e = open();
@@ -120,6 +54,58 @@ TEST_F(engine_test, dates_records_by_the_clock_it_was_given) {
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0].recorded_at_ns, 5'000);
   EXPECT_EQ(all[1].recorded_at_ns, 6'000);
+}
+
+TEST_F(engine_test, reads_the_streams_it_writes) {
+  auto e = open();
+  for (const std::int64_t quantity : {4, 3, 2})
+    ASSERT_TRUE(e->ask<limit_order>(
+      7, replace{.instrument = 1, .side = side::buy, .price = 5, .quantity = quantity}));
+  ASSERT_TRUE(e->ask<limit_order>(8, buy(1)));
+  const auto expect = [&](std::vector<std::uint64_t> expected, stream_version from, std::size_t max,
+                          storage::direction way) {
+    const auto now = e->log().snapshot();
+    const auto read = e->read(e->stream<limit_order>(7), **now, from, max, way);
+    ASSERT_TRUE(read.has_value()) << read.error().message();
+    std::vector<std::uint64_t> versions;
+    for (const auto& record : *read)
+      versions.push_back(record.version().value());
+    EXPECT_EQ(versions, expected);
+  };
+  const auto expect_all = [&] {
+    expect({1, 2, 3}, {}, 100, storage::direction::forward);
+    expect({2}, stream_version(2), 1, storage::direction::forward);
+    expect({3, 2}, stream_version(UINT64_MAX), 2, storage::direction::backward);
+  };
+  expect_all();
+  const auto now = e->log().snapshot();
+  EXPECT_TRUE(e->read(e->stream<limit_order>(9), **now)->empty());
+  const auto other = engine::open<limit_order>(
+    std::make_unique<shared_log>(std::shared_ptr<storage::event_log>(storage::make_memory_log())));
+  ASSERT_TRUE(other.has_value());
+  EXPECT_EQ((*other)->read(stream_id(category_id(1), 7), **now).error().code(),
+            errc::invalid_argument)
+    << "the snapshot is of another log";
+  e->stop();
+  expect_all();
+}
+
+TEST_F(engine_test, reads_its_own_writes_from_many_threads) {
+  auto e = open({.workers = 2});
+  std::vector<std::jthread> threads;
+  for (std::uint64_t order = 1; order <= 4; ++order)
+    threads.emplace_back([&, order] {
+      for (std::int64_t i = 1; i <= 200; ++i) {
+        const replace command{.instrument = 1, .side = side::buy, .price = i, .quantity = 1};
+        ASSERT_TRUE(e->ask<limit_order>(order, command));
+        const auto now = e->log().snapshot();
+        const auto newest = e->read(e->stream<limit_order>(order), **now,
+                                    stream_version(UINT64_MAX), 1, storage::direction::backward);
+        ASSERT_TRUE(newest.has_value());
+        ASSERT_EQ(newest->size(), 1U);
+        ASSERT_EQ(newest->front().version(), stream_version(static_cast<std::uint64_t>(i)));
+      }
+    });
 }
 
 TEST_F(engine_test, answers_a_refused_command_with_the_domains_code_and_stores_nothing) {
@@ -426,156 +412,6 @@ TEST_F(engine_test, answers_every_command_before_it_stops_and_none_after) {
   const auto late = e->ask<limit_order>(1, buy(1));
   ASSERT_FALSE(late.has_value());
   EXPECT_EQ(late.error().code(), errc::engine_stopped);
-}
-
-TEST_F(engine_test, survives_a_decide_that_throws_and_stores_nothing_of_it) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
-  ASSERT_TRUE(e.has_value());
-  const auto thrown = (*e)->ask<troublemaker>(1, {.throws = true});
-  ASSERT_FALSE(thrown.has_value());
-  EXPECT_EQ(thrown.error().code(), errc::handler_failed);
-  EXPECT_NE(thrown.error().message().find("as told"), std::string::npos);
-  const auto next = (*e)->ask<troublemaker>(1, {});
-  ASSERT_TRUE(next.has_value());
-  EXPECT_EQ(next->version, stream_version(1));
-  EXPECT_EQ(next->position, log_position(1));
-}
-
-/// Throws where nobody expects it.
-struct stillborn {
-  static constexpr std::string_view category = "stillborn";
-  struct state {
-    state() { throw std::runtime_error("no state today"); }
-  };
-  struct command {};
-  using events = domain::event_list<trade_printed>;
-
-  static domain::decision decide(const state&, const command&, domain::emitter<stillborn>&) {
-    return domain::accept();
-  }
-  static void evolve(state&, const trade_printed&) noexcept {}
-};
-
-TEST_F(engine_test, survives_a_state_that_cannot_be_made) {
-  auto e = engine::open<stillborn>(std::make_unique<shared_log>(log));
-  for (int i = 0; i < 2; ++i) {
-    const auto failed = (*e)->ask<stillborn>(1, {});
-    ASSERT_FALSE(failed.has_value());
-    EXPECT_EQ(failed.error().code(), errc::handler_failed);
-    EXPECT_NE(failed.error().message().find("stillborn/1: making its state threw: no state"),
-              std::string::npos)
-      << failed.error().message();
-  }
-}
-
-TEST_F(engine_test, refuses_an_event_over_the_size_limit_whole) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
-  ASSERT_TRUE(e.has_value());
-  const auto large = (*e)->ask<troublemaker>(1, {.ballast = limits::max_payload_size});
-  ASSERT_FALSE(large.has_value());
-  EXPECT_EQ(large.error().code(), errc::too_large);
-  EXPECT_TRUE((*e)->ask<troublemaker>(1, {.ballast = limits::max_payload_size / 2}).has_value());
-  EXPECT_EQ(log->tail(), log_position(1));
-}
-
-/// Two commands of 40 MiB and a small one wait behind a commit that is held: the next one reaches
-/// its size within the second, and must take it whole.
-TEST_F(engine_test, commits_a_command_whole_when_the_size_of_a_commit_is_reached_within_it) {
-  const auto at = std::make_shared<gate>();
-  auto e = engine::open<troublemaker>(std::make_unique<gated_log>(log, at), {.workers = 1});
-  ASSERT_TRUE(e.has_value());
-  const auto decided_before = troublemaker::decisions.load();
-  std::atomic<int> receipts = 0;
-  const auto tell = [&](std::uint64_t key, troublemaker::command command) {
-    const auto count = [&](runtime::outcome&& how) { receipts += how.has_value() ? 1 : 0; };
-    ASSERT_TRUE((*e)->tell<troublemaker>(key, command, count).has_value());
-  };
-  at->close();
-  tell(1, {});
-  at->wait_for_arrival();
-  tell(1, {});
-  tell(2, {.ballast = 1'000'000, .times = 40});
-  tell(3, {.ballast = 1'000'000, .times = 40});
-  tell(4, {}); // when this is decided, all before it are staged
-  for (auto now = troublemaker::decisions.load(); now < decided_before + 5;
-       now = troublemaker::decisions.load())
-    troublemaker::decisions.wait(now);
-  at->open();
-  (*e)->stop();
-  EXPECT_EQ(receipts, 5);
-  EXPECT_EQ(log->tail(), log_position(83));
-}
-
-TEST_F(engine_test, refuses_a_command_over_the_size_limit_whole) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
-  ASSERT_TRUE(e.has_value());
-  const auto large = (*e)->ask<troublemaker>(1, {.ballast = 1'000'000, .times = 70});
-  ASSERT_FALSE(large.has_value());
-  EXPECT_EQ(large.error().code(), errc::too_large);
-  EXPECT_EQ(log->tail(), log_position(0));
-  EXPECT_TRUE((*e)->ask<troublemaker>(1, {.ballast = 1'000'000, .times = 60}).has_value());
-}
-
-TEST_F(engine_test, stages_commands_that_span_many_blocks) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
-  ASSERT_TRUE(e.has_value());
-  for (std::uint64_t i = 0; i < 200; ++i) {
-    const auto made = (*e)->ask<troublemaker>(i % 3, {.throws = i % 2 == 1, .ballast = i * 4'000});
-    EXPECT_EQ(made.has_value(), i % 2 == 0);
-  }
-  EXPECT_EQ(headers().size(), 100U);
-}
-
-TEST_F(engine_test, refuses_unusable_options_and_doubled_categories) {
-  const auto no_flight =
-    engine::open<limit_order>(std::make_unique<shared_log>(log), {.max_in_flight = 0});
-  ASSERT_FALSE(no_flight.has_value());
-  EXPECT_EQ(no_flight.error().code(), errc::invalid_argument);
-  const auto endless = engine::open<limit_order>(std::make_unique<shared_log>(log),
-                                                 {.repeat_window = limits::max_repeat_window + 1});
-  ASSERT_FALSE(endless.has_value());
-  EXPECT_NE(endless.error().message().find("repeat_window"), std::string::npos);
-  const auto twice = engine::open<limit_order, limit_order>(std::make_unique<shared_log>(log));
-  ASSERT_FALSE(twice.has_value());
-  EXPECT_NE(twice.error().message().find("limit_order"), std::string::npos);
-  EXPECT_FALSE(engine::open<limit_order>(nullptr).has_value());
-}
-
-TEST_F(engine_test, refuses_commands_of_an_aggregate_that_is_not_the_streams) {
-  auto e = open();
-  const auto expect_refused = [](const outcome& how, const char* part) {
-    ASSERT_FALSE(how.has_value());
-    EXPECT_EQ(how.error().code(), errc::invalid_argument);
-    EXPECT_NE(how.error().message().find(part), std::string::npos) << how.error().message();
-  };
-  expect_refused(e->ask<limit_order>(e->stream<instrument>(1), buy(1)), "instrument/1");
-  expect_refused(e->ask<troublemaker>(1, {}), "engine::open<...>");
-  const auto unheard = e->tell<limit_order>(1, buy(1), nullptr);
-  ASSERT_FALSE(unheard.has_value());
-  EXPECT_EQ(unheard.error().code(), errc::invalid_argument);
-  EXPECT_TRUE(e->ask<limit_order>(1, buy(1)).has_value()) << "none of them counts as in flight";
-}
-
-TEST_F(engine_test, takes_any_number_as_the_limit_of_commands_in_flight) {
-  auto e = open({.max_in_flight = std::numeric_limits<std::size_t>::max()});
-  EXPECT_TRUE(e->ask<limit_order>(1, buy(1)).has_value());
-}
-
-TEST_F(engine_test, stores_no_event_that_could_not_be_read_again) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
-  const auto malformed = (*e)->ask<troublemaker>(1, {.ballast = 64, .malformed = true});
-  ASSERT_FALSE(malformed.has_value());
-  EXPECT_EQ(malformed.error().code(), errc::handler_failed);
-  EXPECT_NE(malformed.error().message().find("verifier"), std::string::npos);
-  EXPECT_EQ(log->tail(), log_position(0));
-  EXPECT_TRUE((*e)->ask<troublemaker>(1, {}).has_value());
-}
-
-TEST_F(engine_test, refuses_a_stream_of_a_category_it_does_not_run) {
-  auto e = open();
-  const auto lost = e->ask<limit_order>(stream_id(category_id(99), 1), buy(1));
-  ASSERT_FALSE(lost.has_value());
-  EXPECT_EQ(lost.error().code(), errc::invalid_argument);
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -130,6 +131,22 @@ public:
   [[nodiscard]] category_id category() const {
     return category_of(&detail::typed_aggregate<Aggregate>::tag);
   }
+
+  /// Events of a stream, as they are in a snapshot of log(): at most `max`, beginning with version
+  /// `from`; see storage::stream_index::read(). First waits until the index has all that is in the
+  /// snapshot: microseconds, or so long as the engine needs for the commands that came before. Any
+  /// thread, but not from an outcome handler. Errors: those of the log.
+  ///
+  ///     auto now = engine->log().snapshot();
+  ///     auto newest = engine->read(order, **now, stream_version(UINT64_MAX), 10,
+  ///                                storage::direction::backward);
+  [[nodiscard]] result<std::vector<storage::record_view>>
+  read(const stream_id& stream, const storage::log_snapshot& snapshot, stream_version from = {},
+       std::size_t max = std::numeric_limits<std::size_t>::max(),
+       storage::direction way = storage::direction::forward);
+  result<std::vector<storage::record_view>> read(const stream_id&, const storage::log_snapshot&&,
+                                                 stream_version = {}, std::size_t = 0,
+                                                 storage::direction = {}) = delete;
 
   /// Refuses new commands, waits until all that were taken are settled, and ends the threads that
   /// write. Projectors may go on reading. Safe to call twice. Not from an outcome handler.
