@@ -83,8 +83,7 @@ void housekeeper::run() noexcept {
 result<void> housekeeper::index() {
   auto indexed = core_.index->catch_up();
   const std::lock_guard guard(mutex_);
-  if (!indexed)
-    index_failure_ = indexed.error();
+  index_failure_ = indexed ? std::nullopt : std::optional(indexed.error());
   ensure(!ended_, "what ended indexes no more");
   indexed_.notify_all();
   return indexed;
@@ -99,13 +98,14 @@ result<void> housekeeper::index_up_to(log_position position) {
   std::unique_lock lock(mutex_);
   const auto reached = [&] { return core_.index->watermark() >= position; };
   while (!reached()) {
-    if (index_failure_)
-      return std::unexpected(*index_failure_);
     if (ended_) // nobody else touches the index any more, but others who wait here
       return core_.index->catch_up();
     index_wanted_ = true;
+    index_failure_.reset(); // of an earlier try
     changed_.notify_one();
     indexed_.wait(lock, [&] { return reached() || index_failure_ || ended_; });
+    if (index_failure_ && !reached())
+      return std::unexpected(*index_failure_);
   }
   return {};
 }

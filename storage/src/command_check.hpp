@@ -15,7 +15,7 @@ class command_check {
 public:
   /// At the end of the log.
   [[nodiscard]] result<void> end() const {
-    if (last_ == nullptr || last_->remaining == 0)
+    if (!last_ || last_->remaining == 0)
       return {};
     return failure(errc::corrupt, fmt::format("the log ends within a command, {} of whose events "
                                               "are missing; restore a backup",
@@ -23,18 +23,17 @@ public:
   }
 
   /// Expects whatever comes next: what was before it could not be read.
-  void forget() noexcept { last_ = nullptr; }
+  void forget() noexcept { last_.reset(); }
 
   /// After an error, goes on from this record.
   [[nodiscard]] result<void> next(const record_view& record) {
     const auto& header = record.header();
-    const bool fits = last_ == nullptr || last_->remaining == 0
+    const bool fits = !last_ || last_->remaining == 0
                       || (header.remaining + 1 == last_->remaining
                           && header.command == last_->command && record.is_of(*stream_));
     if (header.remaining != 0)
       stream_ = record.stream();
-    copy_ = header;
-    last_ = &copy_;
+    last_ = header;
     if (!fits)
       return failure(errc::corrupt,
                      fmt::format("position {}: the command at the position before it should go on "
@@ -44,8 +43,7 @@ public:
   }
 
 private:
-  record_header copy_{};
-  const record_header* last_ = nullptr;
+  std::optional<record_header> last_;
   std::optional<stream_id> stream_;
 };
 

@@ -156,7 +156,8 @@ public:
     auto tail = log_.environment().last_position(reader_);
     if (!tail)
       return failure(tail);
-    tail_ = *tail;
+    // A commit is there for readers a moment before the log says so: to them it is not there yet.
+    tail_ = std::min(*tail, log_.tail());
     return {};
   }
 

@@ -37,7 +37,8 @@ public:
     auto at = tail_.load(std::memory_order_relaxed);
     if (at + records.size() > std::uint64_t{max_chunks} * chunk_size)
       return failure(errc::map_full, "the log in memory is full; use a store on disk");
-    last_date_ns_ = std::max(last_date_ns_, recorded_at_ns);
+    if (!records.empty())
+      last_date_ns_ = std::max(last_date_ns_, recorded_at_ns);
     for (const auto& record : records)
       put(++at, record);
     tail_.store(at, std::memory_order_release);

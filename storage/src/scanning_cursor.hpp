@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -25,15 +26,19 @@ public:
 
   [[nodiscard]] result<std::span<const record_view>> next() override {
     std::size_t count = 0;
-    while (left_ != 0 && count < batch_.size()) {
+    while (!failed_ && left_ != 0 && count < batch_.size()) {
       auto record = source_.read(next_);
-      if (!record)
-        return failure(record);
+      if (!record) {
+        failed_ = std::move(record.error());
+        break;
+      }
       next_ = options_.way == direction::forward ? next_ + 1 : next_ - 1;
       --left_;
       batch_[count] = *record;
       count += is_wanted(*record) ? 1U : 0U;
     }
+    if (failed_ && count == 0)
+      return std::unexpected(*failed_);
     return std::span<const record_view>(batch_.data(), count);
   }
 
@@ -48,7 +53,8 @@ private:
   Source source_;
   scan_options options_;
   std::uint64_t next_ = 0;
-  std::uint64_t left_ = 0; ///< Records from next_ on, in the cursor's direction.
+  std::uint64_t left_ = 0;      ///< Records from next_ on, in the cursor's direction.
+  std::optional<error> failed_; ///< Told after the records before it, and from then on.
   std::array<record_view, limits::cursor_batch> batch_;
 };
 

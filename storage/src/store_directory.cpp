@@ -54,6 +54,12 @@ constexpr std::size_t id_digits = 32;
     bool own = false;
     for (const auto one : own_names)
       own = own || name == one;
+    std::error_code ignored;
+    if (!own && fs::exists(store / "store.id", ignored))
+      return failure(errc::foreign_store,
+                     fmt::format("'{}' is an Acta store, but '{}' in it is not a part of one; move "
+                                 "it elsewhere",
+                                 store.string(), name));
     if (!own)
       return failure(errc::foreign_store,
                      fmt::format("'{}' is not an Acta store: it contains '{}'; choose an empty or "

@@ -7,49 +7,77 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <unordered_set>
+#include <utility>
 
 namespace acta::storage {
 
 namespace {
 
-[[nodiscard]] result<void> check_sizes(const event_log& log, std::span<const stream_append> step) {
-  std::size_t bytes = 0;
-  for (const auto& part : step) {
-    const auto refuse = [&](const std::string& what) {
-      return failure(errc::too_large,
-                     fmt::format("stream {}: {}; nothing was stored",
-                                 part.stream.to_string(log.category_name(part.stream.category())),
-                                 what));
-    };
-    if (part.events.size() > limits::max_events_per_command)
-      return refuse(fmt::format("{} events in one step, {} at most", part.events.size(),
-                                limits::max_events_per_command));
-    for (const auto& event : part.events) {
-      if (event.payload.size() > limits::max_payload_size)
-        return refuse(fmt::format("an event of {} bytes, {} at most", event.payload.size(),
-                                  limits::max_payload_size));
-      if (event.metadata.size() > limits::max_metadata_size)
-        return refuse(fmt::format("metadata of {} bytes, {} at most", event.metadata.size(),
-                                  limits::max_metadata_size));
-      bytes += event.payload.size() + event.metadata.size();
-      if (bytes > limits::max_command_size)
-        return refuse(fmt::format("the step has more than {} bytes", limits::max_command_size));
-    }
-  }
-  return {};
-}
+/// Refuses what could not be stored or read again.
+class step_check {
+public:
+  step_check(const event_log& log, std::span<const stream_append> step) : log_(log), step_(step) {}
 
-[[nodiscard]] result<void> check_named_once(const event_log& log,
-                                            std::span<const stream_append> step) {
-  for (std::size_t i = 0; i < step.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j)
-      if (step[i].stream == step[j].stream)
-        return failure(
-          errc::invalid_argument,
-          fmt::format("stream {} is named twice in one step; put its events together",
-                      step[i].stream.to_string(log.category_name(step[i].stream.category()))));
-  return {};
-}
+  [[nodiscard]] result<void> operator()() {
+    std::unordered_set<stream_id, hash_of> named;
+    for (const auto& part : step_) {
+      if (!named.insert(part.stream).second)
+        return refuse(errc::invalid_argument, part,
+                      "it is named twice in one step; put its events together");
+      if (log_.category_name(part.stream.category()).empty())
+        return refuse(errc::invalid_argument, part, "its category has no name: register it");
+      if (part.events.size() > limits::max_events_per_command)
+        return refuse(errc::too_large, part,
+                      fmt::format("{} events in one step, {} at most", part.events.size(),
+                                  limits::max_events_per_command));
+      for (const auto& event : part.events)
+        if (auto sound = check(part, event); !sound)
+          return sound;
+    }
+    return {};
+  }
+
+private:
+  struct hash_of {
+    std::size_t operator()(const stream_id& of) const noexcept { return stream_hash(of); }
+  };
+
+  [[nodiscard]] result<void> check(const stream_append& part, const new_event& event) {
+    if (log_.event_type_name(event.type).empty())
+      return refuse(errc::invalid_argument, part,
+                    fmt::format("event type {} has no name: register it", event.type.value()));
+    if (event.payload.size() > limits::max_payload_size)
+      return refuse(errc::too_large, part,
+                    fmt::format("an event of {} bytes, {} at most", event.payload.size(),
+                                limits::max_payload_size));
+    if (event.metadata.size() > limits::max_metadata_size)
+      return refuse(errc::too_large, part,
+                    fmt::format("metadata of {} bytes, {} at most", event.metadata.size(),
+                                limits::max_metadata_size));
+    bytes_ += record_size({.stream = part.stream,
+                           .version = {},
+                           .command = {},
+                           .event_type = event.type,
+                           .metadata = event.metadata,
+                           .payload = event.payload});
+    if (bytes_ > limits::max_command_size)
+      return refuse(errc::too_large, part,
+                    fmt::format("the step has more than {} bytes", limits::max_command_size));
+    return {};
+  }
+
+  [[nodiscard]] std::unexpected<error> refuse(errc code, const stream_append& part,
+                                              const std::string& what) const {
+    return failure(
+      code, fmt::format("stream {}: {}; nothing was stored",
+                        part.stream.to_string(log_.category_name(part.stream.category())), what));
+  }
+
+  const event_log& log_;
+  std::span<const stream_append> step_;
+  std::size_t bytes_ = 0; ///< Of all records so far.
+};
 
 /// The records of a step, in one piece of memory.
 class encoded_step {
@@ -135,11 +163,11 @@ stream_writer::check_conditions(std::span<const stream_append> step) const {
 
 result<append_result> stream_writer::append(std::span<const stream_append> step,
                                             const command_id& command) {
-  if (auto once = check_named_once(log_, step); !once)
-    return failure(once);
-  if (auto fits = check_sizes(log_, step); !fits)
-    return failure(fits);
+  if (auto sound = step_check(log_, step)(); !sound)
+    return failure(sound);
   const std::lock_guard guard(mutex_);
+  if (auto indexed = index_.catch_up(); !indexed) // what an append before this could not index
+    return failure(indexed);
   auto versions = check_conditions(step);
   if (!versions)
     return failure(versions);

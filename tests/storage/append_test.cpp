@@ -30,6 +30,8 @@ protected:
   void SetUp() override {
     any_log_test::SetUp();
     ASSERT_EQ(log->register_category("order"), category_id(1));
+    for (const auto* type : {"submitted", "modified", "cancelled"})
+      ASSERT_TRUE(log->register_event_type(type));
     auto opened = stream_writer::open(*log);
     ASSERT_TRUE(opened);
     writer = std::move(*opened);
@@ -197,6 +199,16 @@ TEST_P(append_test, refuses_steps_that_make_no_sense_whole) {
   const std::vector<new_event> many(limits::max_events_per_command + 1, event);
   const std::array endless{stream_append{order, any, many}};
   EXPECT_EQ(writer->append(endless).error().code(), errc::too_large);
+  const std::vector<std::string> megabytes(65, std::string(limits::max_payload_size, 'x'));
+  std::vector<new_event> heavy;
+  for (const auto& one : megabytes)
+    heavy.push_back({.type = event_type_id(1), .payload = std::as_bytes(std::span(one))});
+  const std::array too_heavy{stream_append{order, any, heavy}};
+  EXPECT_EQ(writer->append(too_heavy).error().code(), errc::too_large);
+  const std::array unknown{new_event{.type = event_type_id(9), .payload = event.payload}};
+  const std::array unnamed{stream_append{order, any, unknown}};
+  EXPECT_EQ(writer->append(unnamed).error().code(), errc::invalid_argument);
+  EXPECT_EQ(append(stream_id(category_id(9), 1), any).error().code(), errc::invalid_argument);
   EXPECT_EQ(log->tail(), log_position(0));
   EXPECT_TRUE(append(order, at(0))) << "the stream is at its old version";
 }

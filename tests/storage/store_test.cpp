@@ -103,6 +103,12 @@ TEST_F(store_test, is_not_made_in_a_directory_of_other_things) {
   EXPECT_FALSE(fs::exists(store() / "log")) << "nothing is left behind";
 }
 
+TEST_F(store_test, says_what_lies_in_it_that_is_not_its_own) {
+  fill(1);
+  std::ofstream(store() / "notes.txt") << "dear";
+  expect_refused(errc::foreign_store, "move it elsewhere");
+}
+
 TEST_F(store_test, is_not_a_file) {
   std::ofstream(store()) << "text";
   expect_refused(errc::foreign_store, "store");

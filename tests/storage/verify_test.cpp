@@ -143,6 +143,16 @@ TEST(verify_of_a_damaged_store, finds_every_changed_byte_and_reads_on) {
   EXPECT_EQ(done->findings.at(0).position, log_position(150));
   EXPECT_NE(done->findings[0].what.find("are no record"), std::string::npos)
     << done->findings[0].what;
+  const auto snapshot = (*log)->snapshot();
+  const auto cursor = (*snapshot)->scan(log_position(130));
+  const auto before = (*cursor)->next();
+  ASSERT_TRUE(before) << "the records before the damaged one";
+  EXPECT_EQ(before->size(), 20U);
+  for (int i = 0; i < 2; ++i) {
+    const auto failed = (*cursor)->next();
+    ASSERT_FALSE(failed);
+    EXPECT_NE(failed.error().message().find("position 150"), std::string::npos);
+  }
 }
 
 } // namespace

@@ -135,7 +135,8 @@ public:
   /// Events of a stream, as they are in a snapshot of log(): at most `max`, beginning with version
   /// `from`; see storage::stream_index::read(). First waits until the index has all that is in the
   /// snapshot: microseconds, or so long as the engine needs for the commands that came before. Any
-  /// thread, but not from an outcome handler. Errors: those of the log.
+  /// thread, but not from an outcome handler. Errors: those of the log, and errc::invalid_argument
+  /// for another log's snapshot.
   ///
   ///     auto now = engine->log().snapshot();
   ///     auto newest = engine->read(order, **now, stream_version(UINT64_MAX), 10,

@@ -43,7 +43,8 @@ public:
 
   /// The next records in the cursor's order, at most limits::cursor_batch; empty at its end. The
   /// span itself is valid until the next call, the records as long as the snapshot. errc::corrupt
-  /// names the position of a record that does not parse or is missing.
+  /// names the position of a record that does not parse or is missing; it comes after the records
+  /// before it, and ends the cursor.
   [[nodiscard]] virtual result<std::span<const record_view>> next() = 0;
 
 protected:

@@ -33,7 +33,7 @@ public:
     full,      ///< Also each checksum, and that commands are whole.
   };
   /// Indexes the log up to its tail. On an error (errc::corrupt names the position) the index stays
-  /// at what it had reached.
+  /// at what it had reached. After errc::corrupt of a full check, make another to check again.
   [[nodiscard]] result<void> catch_up(check how = check::structure);
 
   /// The last position indexed.

@@ -53,7 +53,8 @@ public:
 
   /// Appends all of it in one atomic step, or nothing: errc::wrong_version names every condition
   /// that does not hold, with the version expected and the one that is; too_large an event or step
-  /// over a limit; invalid_argument a stream named twice; or the log's error. `command` is stored
+  /// over a limit; invalid_argument a stream named twice, or a category or event type that was not
+  /// registered with the log; or the log's error. `command` is stored
   /// with each event. A step without events stores nothing and succeeds if its conditions hold.
   [[nodiscard]] result<append_result> append(std::span<const stream_append> step,
                                              const command_id& command = {});

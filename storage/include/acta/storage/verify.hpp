@@ -29,9 +29,10 @@ struct verification {
 /// Reads a whole log, and goes on behind what is damaged: that each record is there and its parts
 /// add up, its checksum, that its category and event type have names, that versions are consecutive
 /// in each stream, commands whole and dates not falling. Not whether a payload is a FlatBuffer of
-/// its type: the schema knows that. 24 to 48 bytes of memory a stream. An error only if the log
-/// cannot be read at all. `progress` is called with the position reached, now and then, on this
-/// thread.
+/// its type: the schema knows that. Of a log that opens: open_log() itself refuses one without its
+/// last record or with positions missing. Streams are told apart by stream_hash(): 30 to 60 bytes
+/// of memory each. An error only if the log cannot be read at all. `progress` is called with the
+/// position reached, now and then, on this thread.
 [[nodiscard]] result<verification> verify(const event_log& log, std::size_t max_findings = 100,
                                           const std::function<void(log_position)>& progress = {});
 
