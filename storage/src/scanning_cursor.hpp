@@ -25,20 +25,22 @@ public:
   }
 
   [[nodiscard]] result<std::span<const record_view>> next() override {
+    if (failed_)
+      return std::unexpected(*failed_);
+    const auto step = options_.way == direction::forward ? std::uint64_t{1} : ~std::uint64_t{0};
+    const bool all = options_.category == category_id(0) && options_.event_types.empty();
     std::size_t count = 0;
-    while (!failed_ && left_ != 0 && count < batch_.size()) {
+    for (; left_ != 0 && count < batch_.size(); next_ += step, --left_) {
       auto record = source_.read(next_);
-      if (!record) {
+      if (!record) [[unlikely]] {
         failed_ = std::move(record.error());
+        if (count == 0)
+          return std::unexpected(*failed_);
         break;
       }
-      next_ = options_.way == direction::forward ? next_ + 1 : next_ - 1;
-      --left_;
       batch_[count] = *record;
-      count += is_wanted(*record) ? 1U : 0U;
+      count += all || is_wanted(*record) ? 1U : 0U;
     }
-    if (failed_ && count == 0)
-      return std::unexpected(*failed_);
     return std::span<const record_view>(batch_.data(), count);
   }
 
