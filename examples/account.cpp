@@ -1,4 +1,4 @@
-// A complete aggregate and an engine around it. Run: account [DIRECTORY]
+// A complete aggregate, an engine around it, and its history. Run: account [DIRECTORY]
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
@@ -74,6 +74,15 @@ result<void> run(const char* directory) {
     else
       fmt::print("refused: {}\n", receipt.error().message());
   }
+  const auto now = (*engine)->log().snapshot();
+  if (!now)
+    return std::unexpected(now.error());
+  const auto history = (*engine)->read((*engine)->stream<account>(42), **now);
+  if (!history)
+    return std::unexpected(history.error());
+  for (const auto& record : *history)
+    fmt::print("{}: {}\n", record.version().value(),
+               (*engine)->log().event_type_name(record.event_type()));
   return {};
 }
 
