@@ -1,53 +1,35 @@
 #pragma once
 
-#include "dictionary.hpp"
-
 #include <acta/base/error.hpp>
-#include <acta/base/ids.hpp>
 
 #include <lmdb.h>
 
+#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <string>
-#include <string_view>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 namespace acta::storage {
 
-inline constexpr std::string_view category_prefix = "category:";
-inline constexpr std::string_view event_type_prefix = "event_type:";
+struct lmdb_options {
+  std::size_t map_size; ///< Bytes of address space, in whole pages.
+  unsigned flags = 0;   ///< Of mdb_env_open(), besides MDB_NOTLS.
+};
 
-/// The key of a name in `meta`: the prefix and five digits, so that they are in order.
-[[nodiscard]] std::string name_key(std::string_view prefix, std::uint16_t id);
-
-/// The LMDB environment of a log, with its two databases open: `events` (position -> record) and
-/// `meta` (text -> bytes). Flags: MDB_NOTLS, so that a snapshot may move between threads; LMDB's
-/// default sync, so that a commit is on the device when it returns; no MDB_WRITEMAP.
+/// An LMDB environment in a directory of its own. MDB_NOTLS, so that a read transaction may move
+/// between threads; no MDB_WRITEMAP.
 class lmdb_environment {
 public:
+  /// The directory must exist. errc::corrupt if the file is shorter than its last commit.
   [[nodiscard]] static result<lmdb_environment> open(const std::filesystem::path& directory,
-                                                     std::size_t map_size);
+                                                     const lmdb_options& options);
 
   [[nodiscard]] MDB_env* get() const noexcept { return environment_.get(); }
-  [[nodiscard]] MDB_dbi events() const noexcept { return events_; }
+  /// Of its data file.
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
-  /// True if there is nothing in it: no store was made of it yet.
-  [[nodiscard]] bool is_new() const noexcept { return meta_ == 0; }
-  /// The store's id as 32 hexadecimal digits.
-  [[nodiscard]] result<std::string> store_id() const;
-  /// Checks that `meta` is of this format, or makes it if the environment is new.
-  [[nodiscard]] result<void> check_or_make_format(std::int64_t now_ns);
-  [[nodiscard]] result<void> read_names(MDB_txn* in, dictionary<category_id>& categories,
-                                        dictionary<event_type_id>& event_types) const;
-  /// The last position as `in` sees it; 0 if there are no events.
-  [[nodiscard]] result<log_position> last_position(MDB_txn* in) const;
-  [[nodiscard]] result<std::uint64_t> count_events(MDB_txn* in) const;
-  /// Stores one entry of `meta` in a transaction of its own.
-  [[nodiscard]] result<void> put_meta(std::string_view name, std::string_view text);
 
 private:
   struct closer {
@@ -58,15 +40,9 @@ private:
       : path_(std::move(path)), environment_(environment) {}
 
   [[nodiscard]] result<void> check_size() const;
-  [[nodiscard]] result<void> open_databases();
-  [[nodiscard]] result<void> make_format(std::int64_t now_ns);
-  [[nodiscard]] result<void> check_format(std::string_view stored) const;
-  [[nodiscard]] result<std::string> get_meta(std::string_view name) const;
 
   std::filesystem::path path_;
   std::unique_ptr<MDB_env, closer> environment_;
-  MDB_dbi events_ = 0;
-  MDB_dbi meta_ = 0;
 };
 
 /// A write transaction that is aborted unless it was committed.
@@ -90,6 +66,27 @@ private:
 
   const lmdb_environment* in_;
   MDB_txn* transaction_;
+};
+
+/// Read transactions of an environment, used again: beginning one anew takes a lock and a slot. The
+/// environment must outlive this. Threads: any.
+class lmdb_readers {
+public:
+  explicit lmdb_readers(const lmdb_environment& of) noexcept : of_(&of) {}
+  /// All must have been given back.
+  ~lmdb_readers();
+  lmdb_readers(const lmdb_readers&) = delete;
+  lmdb_readers& operator=(const lmdb_readers&) = delete;
+
+  /// A read transaction at the newest state. errc::overloaded if there are limits::max_readers.
+  [[nodiscard]] result<MDB_txn*> begin() const;
+  void end(MDB_txn* reader) const noexcept;
+
+private:
+  const lmdb_environment* of_;
+  mutable std::mutex mutex_;
+  mutable std::vector<MDB_txn*> idle_; ///< Reset: they keep a reader slot, and no pages.
+  mutable std::atomic<int> open_{0};
 };
 
 } // namespace acta::storage

@@ -1,6 +1,6 @@
 #include "dictionary.hpp"
-#include "lmdb_environment.hpp"
 #include "lmdb_error.hpp"
+#include "log_environment.hpp"
 #include "scanning_cursor.hpp"
 #include "store_directory.hpp"
 #include "writer_lock.hpp"
@@ -45,15 +45,10 @@ class lmdb_snapshot;
 /// The log on disk. The only writer of its environment.
 class lmdb_log final : public event_log {
 public:
-  lmdb_log(writer_lock held, lmdb_environment environment)
-      : held_(std::move(held)), environment_(std::move(environment)) {}
+  lmdb_log(std::filesystem::path directory, writer_lock held, log_environment environment)
+      : directory_(std::move(directory)), held_(std::move(held)),
+        environment_(std::move(environment)) {}
 
-  ~lmdb_log() override {
-    ensure(open_snapshots_.load(std::memory_order_acquire) == 0,
-           "a log was destroyed before a snapshot of it");
-    for (auto* idle : idle_readers_)
-      mdb_txn_abort(idle);
-  }
   lmdb_log(const lmdb_log&) = delete;
   lmdb_log& operator=(const lmdb_log&) = delete;
 
@@ -85,11 +80,12 @@ public:
   [[nodiscard]] storage::durability durability() const noexcept override {
     return durability::power;
   }
+  [[nodiscard]] const std::filesystem::path& directory() const noexcept override {
+    return directory_;
+  }
 
-  [[nodiscard]] const lmdb_environment& environment() const noexcept { return environment_; }
-  /// A read transaction at the newest state, from those that snapshots gave back if there is one.
-  [[nodiscard]] result<MDB_txn*> begin_read() const;
-  void end_read(MDB_txn* reader) const noexcept;
+  [[nodiscard]] const log_environment& environment() const noexcept { return environment_; }
+  [[nodiscard]] const lmdb_readers& readers() const noexcept { return readers_; }
 
 private:
   template <class Id>
@@ -101,18 +97,16 @@ private:
   [[nodiscard]] result<void> read_last_date();
   [[nodiscard]] std::unexpected<error> give_up(std::unexpected<error> why);
 
+  std::filesystem::path directory_;
   writer_lock held_;
-  lmdb_environment environment_;
+  log_environment environment_;
+  lmdb_readers readers_{environment_.lmdb()};
   dictionary<category_id> categories_;
   dictionary<event_type_id> event_types_;
   std::atomic<std::uint64_t> tail_{0};
   // Of the writer.
   std::int64_t last_date_ns_ = std::numeric_limits<std::int64_t>::min();
   std::optional<error> failed_; ///< The append that failed.
-
-  mutable std::mutex idle_mutex_;
-  mutable std::vector<MDB_txn*> idle_readers_; ///< Reset: they keep a reader slot, and no pages.
-  mutable std::atomic<int> open_snapshots_{0};
 };
 
 /// Reads one record after another.
@@ -148,7 +142,7 @@ private:
 class lmdb_snapshot final : public log_snapshot {
 public:
   lmdb_snapshot(const lmdb_log& log, MDB_txn* reader) : log_(log), reader_(reader) {}
-  ~lmdb_snapshot() override { log_.end_read(reader_); }
+  ~lmdb_snapshot() override { log_.readers().end(reader_); }
   lmdb_snapshot(const lmdb_snapshot&) = delete;
   lmdb_snapshot& operator=(const lmdb_snapshot&) = delete;
 
@@ -207,39 +201,8 @@ private:
   log_position tail_;
 };
 
-result<MDB_txn*> lmdb_log::begin_read() const {
-  MDB_txn* reader = nullptr;
-  {
-    const std::lock_guard guard(idle_mutex_);
-    if (!idle_readers_.empty()) {
-      reader = idle_readers_.back();
-      idle_readers_.pop_back();
-    }
-  }
-  const int code = reader != nullptr
-                     ? mdb_txn_renew(reader)
-                     : mdb_txn_begin(environment_.get(), nullptr, MDB_RDONLY, &reader);
-  if (code != MDB_SUCCESS) {
-    if (reader != nullptr)
-      mdb_txn_abort(reader);
-    return lmdb_failure(code, environment_.path(), "a read transaction");
-  }
-  open_snapshots_.fetch_add(1, std::memory_order_relaxed);
-  return reader;
-}
-
-void lmdb_log::end_read(MDB_txn* reader) const noexcept {
-  ensure(reader != nullptr, "a snapshot has a reader");
-  mdb_txn_reset(reader);
-  {
-    const std::lock_guard guard(idle_mutex_);
-    idle_readers_.push_back(reader);
-  }
-  open_snapshots_.fetch_sub(1, std::memory_order_release);
-}
-
 result<std::unique_ptr<log_snapshot>> lmdb_log::snapshot() const {
-  auto reader = begin_read();
+  auto reader = readers_.begin();
   if (!reader)
     return failure(reader);
   auto made = std::make_unique<lmdb_snapshot>(*this, *reader);
@@ -260,7 +223,7 @@ result<log_position> lmdb_log::append(std::span<const std::span<const std::byte>
   const auto before = tail_.load(std::memory_order_relaxed); // this thread is its only writer
   if (records.empty())
     return log_position(before);
-  auto writer = lmdb_write::begin(environment_);
+  auto writer = lmdb_write::begin(environment_.lmdb());
   if (!writer)
     return give_up(failure(writer));
   const auto date = std::max(last_date_ns_, recorded_at_ns);
@@ -322,13 +285,13 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
 result<void> lmdb_log::start(std::int64_t now_ns) {
   if (auto checked = environment_.check_or_make_format(now_ns); !checked)
     return checked;
-  auto reader = begin_read();
+  auto reader = readers_.begin();
   if (!reader)
     return failure(reader);
   auto names = environment_.read_names(*reader, categories_, event_types_);
   auto last = environment_.last_position(*reader);
   auto count = environment_.count_events(*reader);
-  end_read(*reader);
+  readers_.end(*reader);
   if (!names)
     return names;
   if (!last)
@@ -378,13 +341,13 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
     return std::unexpected(made.error());
   if (auto prepared = prepare_lmdb_files(directory, !made->empty()); !prepared)
     return failure(prepared);
-  auto environment = lmdb_environment::open(directory / "log", options.map_size);
+  auto environment = log_environment::open(directory / "log", options.map_size);
   if (!environment)
     return failure(environment);
   const bool is_new = environment->is_new();
   if (is_new && !made->empty())
     return not_its_log(directory, "is missing or empty", *made);
-  auto log = std::make_unique<lmdb_log>(std::move(*held), std::move(*environment));
+  auto log = std::make_unique<lmdb_log>(directory, std::move(*held), std::move(*environment));
   if (auto started = log->start(wall_clock().now_ns()); !started)
     return failure(started);
   const auto id = log->store_id();

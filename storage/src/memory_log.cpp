@@ -67,6 +67,8 @@ public:
     return durability::memory;
   }
 
+  [[nodiscard]] const std::filesystem::path& directory() const noexcept override { return none_; }
+
   /// A record at or before a tail that was loaded.
   [[nodiscard]] std::span<const std::byte> bytes(std::uint64_t position) const noexcept {
     const auto index = position - 1;
@@ -99,6 +101,7 @@ private:
     left_ -= record.size();
   }
 
+  const std::filesystem::path none_;
   std::vector<std::atomic<chunk*>> chunks_;
   std::vector<std::unique_ptr<std::uint64_t[]>> blocks_;
   std::byte* free_ = nullptr;

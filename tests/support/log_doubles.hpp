@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -42,6 +43,7 @@ public:
     return to_->event_type_name(id);
   }
   storage::durability durability() const noexcept override { return to_->durability(); }
+  const std::filesystem::path& directory() const noexcept override { return to_->directory(); }
 
 private:
   std::shared_ptr<storage::event_log> to_;

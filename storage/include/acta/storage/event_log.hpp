@@ -130,6 +130,9 @@ public:
 
   [[nodiscard]] virtual storage::durability durability() const noexcept = 0;
 
+  /// Of the store; empty for a log in memory. What is derived from the log lies beside it.
+  [[nodiscard]] virtual const std::filesystem::path& directory() const noexcept = 0;
+
 protected:
   event_log() = default;
 };

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "dictionary.hpp"
+#include "lmdb_environment.hpp"
+
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+
+#include <lmdb.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace acta::storage {
+
+inline constexpr std::string_view category_prefix = "category:";
+inline constexpr std::string_view event_type_prefix = "event_type:";
+
+/// The key of a name in `meta`: the prefix and five digits, so that they are in order.
+[[nodiscard]] std::string name_key(std::string_view prefix, std::uint16_t id);
+
+/// The LMDB environment of a log, with its two databases open: `events` (position -> record) and
+/// `meta` (text -> bytes).
+class log_environment {
+public:
+  [[nodiscard]] static result<log_environment> open(const std::filesystem::path& directory,
+                                                    std::size_t map_size);
+
+  [[nodiscard]] const lmdb_environment& lmdb() const noexcept { return environment_; }
+  [[nodiscard]] MDB_env* get() const noexcept { return environment_.get(); }
+  [[nodiscard]] MDB_dbi events() const noexcept { return events_; }
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return environment_.path(); }
+
+  /// True if there is nothing in it: no store was made of it yet.
+  [[nodiscard]] bool is_new() const noexcept { return meta_ == 0; }
+  /// The store's id as 32 hexadecimal digits.
+  [[nodiscard]] result<std::string> store_id() const;
+  /// Checks that `meta` is of this format, or makes it if the environment is new.
+  [[nodiscard]] result<void> check_or_make_format(std::int64_t now_ns);
+  [[nodiscard]] result<void> read_names(MDB_txn* in, dictionary<category_id>& categories,
+                                        dictionary<event_type_id>& event_types) const;
+  /// The last position as `in` sees it; 0 if there are no events.
+  [[nodiscard]] result<log_position> last_position(MDB_txn* in) const;
+  [[nodiscard]] result<std::uint64_t> count_events(MDB_txn* in) const;
+  /// Stores one entry of `meta` in a transaction of its own.
+  [[nodiscard]] result<void> put_meta(std::string_view name, std::string_view text);
+
+private:
+  explicit log_environment(lmdb_environment opened) noexcept : environment_(std::move(opened)) {}
+
+  [[nodiscard]] result<void> open_databases();
+  [[nodiscard]] result<void> make_format(std::int64_t now_ns);
+  [[nodiscard]] result<void> check_format(std::string_view stored) const;
+  [[nodiscard]] result<std::string> get_meta(std::string_view name) const;
+
+  lmdb_environment environment_;
+  MDB_dbi events_ = 0;
+  MDB_dbi meta_ = 0;
+};
+
+} // namespace acta::storage
