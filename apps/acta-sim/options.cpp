@@ -71,10 +71,12 @@ void add_engine_options(CLI::App& app, options& to, std::string& durability_name
   const std::string group = "Engine";
   auto* durability =
     app
-      .add_option("--durability", durability_name,
-                  "What a receipt means: power (synced to disk) or memory (gone with the process)")
-      ->type_name("power|memory")
-      ->check(CLI::IsMember({"power", "memory"}).description(""))
+      .add_option(
+        "--durability", durability_name,
+        "What a receipt means: power (synced to disk), process (synced in the background) "
+        "or memory (gone with the process)")
+      ->type_name("power|process|memory")
+      ->check(CLI::IsMember({"power", "process", "memory"}).description(""))
       ->capture_default_str();
   auto* store = app
                   .add_option("--store", to.store,
@@ -168,8 +170,9 @@ std::variant<options, exit_now> parse_options(int argc, const char* const* argv)
   } catch (const CLI::ParseError& error) {
     return wrong(error.what());
   }
-  if (durability_name == "memory")
-    chosen.durability = storage::durability::memory;
+  for (const auto level : {storage::durability::process, storage::durability::memory})
+    if (durability_name == storage::name(level))
+      chosen.durability = level;
   if (app.count("--feed") != 0)
     if (const auto problem = read_feed(feed, chosen); !problem.empty())
       return wrong(problem);

@@ -207,7 +207,7 @@ private:
       temporary_ = std::move(*made);
       directory_ = temporary_->path();
     }
-    return storage::open_log(directory_);
+    return storage::open_log(directory_, {.durability = chosen_.durability});
   }
 
   [[nodiscard]] result<void> start(projections::projection& view) {
@@ -255,7 +255,7 @@ private:
     const auto& results = drive.results();
     report made;
     made.feed = flow_.name;
-    made.durability = chosen_.durability == storage::durability::power ? "power" : "memory";
+    made.durability = storage::name(chosen_.durability);
     made.store = chosen_.store.string();
     made.interrupted = interrupted_.load();
     made.commands = results.accepted + results.rejected;

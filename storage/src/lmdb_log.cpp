@@ -1,3 +1,4 @@
+#include "background_sync.hpp"
 #include "dictionary.hpp"
 #include "lmdb_error.hpp"
 #include "log_environment.hpp"
@@ -54,6 +55,8 @@ public:
 
   /// Reads the dictionary and the tail, or makes the store if it is new.
   [[nodiscard]] result<void> start(std::int64_t now_ns);
+  /// From now on commits do not wait for the device.
+  [[nodiscard]] result<void> sync_in_background(std::chrono::milliseconds every);
   [[nodiscard]] result<std::string> store_id() const { return environment_.store_id(); }
 
   [[nodiscard]] result<log_position> append(std::span<const std::span<const std::byte>> records,
@@ -61,6 +64,10 @@ public:
 
   [[nodiscard]] log_position tail() const noexcept override {
     return log_position(tail_.load(std::memory_order_acquire));
+  }
+
+  [[nodiscard]] log_position synced_tail() const noexcept override {
+    return sync_ ? log_position(synced_.load(std::memory_order_acquire)) : tail();
   }
 
   [[nodiscard]] result<std::unique_ptr<log_snapshot>> snapshot() const override;
@@ -78,7 +85,7 @@ public:
     return event_types_.name(id);
   }
   [[nodiscard]] storage::durability durability() const noexcept override {
-    return durability::power;
+    return sync_ ? durability::process : durability::power;
   }
   [[nodiscard]] const std::filesystem::path& directory() const noexcept override {
     return directory_;
@@ -95,6 +102,7 @@ private:
                                      std::span<const std::span<const std::byte>> records,
                                      std::int64_t recorded_at_ns) const;
   [[nodiscard]] result<void> read_last_date();
+  [[nodiscard]] result<void> check_sound();
   [[nodiscard]] std::unexpected<error> give_up(std::unexpected<error> why);
 
   std::filesystem::path directory_;
@@ -106,7 +114,10 @@ private:
   std::atomic<std::uint64_t> tail_{0};
   // Of the writer.
   std::int64_t last_date_ns_ = std::numeric_limits<std::int64_t>::min();
-  std::optional<error> failed_; ///< The append that failed.
+  std::optional<error> failed_; ///< The append or sync that failed.
+
+  std::atomic<std::uint64_t> synced_{0};
+  std::unique_ptr<background_sync> sync_; ///< At durability `process`.
 };
 
 /// Reads one record after another.
@@ -211,6 +222,25 @@ result<std::unique_ptr<log_snapshot>> lmdb_log::snapshot() const {
   return made;
 }
 
+result<void> lmdb_log::check_sound() {
+  if (!failed_ && sync_)
+    failed_ = sync_->failed();
+  if (failed_)
+    return std::unexpected(*failed_);
+  return {};
+}
+
+result<void> lmdb_log::sync_in_background(std::chrono::milliseconds every) {
+  auto started = background_sync::start(environment_.lmdb(), every, [this](MDB_txn* reader) {
+    if (const auto last = environment_.last_position(reader))
+      synced_.store(last->value(), std::memory_order_release);
+  });
+  if (!started)
+    return failure(started);
+  sync_ = std::move(*started);
+  return {};
+}
+
 std::unexpected<error> lmdb_log::give_up(std::unexpected<error> why) {
   failed_ = why.error();
   return why;
@@ -218,8 +248,8 @@ std::unexpected<error> lmdb_log::give_up(std::unexpected<error> why) {
 
 result<log_position> lmdb_log::append(std::span<const std::span<const std::byte>> records,
                                       std::int64_t recorded_at_ns) {
-  if (failed_)
-    return std::unexpected(*failed_);
+  if (auto sound = check_sound(); !sound)
+    return failure(sound);
   const auto before = tail_.load(std::memory_order_relaxed); // this thread is its only writer
   if (records.empty())
     return log_position(before);
@@ -234,6 +264,8 @@ result<log_position> lmdb_log::append(std::span<const std::span<const std::byte>
   const auto after = before + records.size();
   last_date_ns_ = date;
   tail_.store(after, std::memory_order_release);
+  if (sync_)
+    sync_->changed();
   return log_position(after);
 }
 
@@ -269,8 +301,8 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
                               std::string_view name) {
   if (const auto known = names.find(name); known != Id(0))
     return known;
-  if (failed_)
-    return std::unexpected(*failed_);
+  if (auto sound = check_sound(); !sound)
+    return failure(sound);
   auto added = names.find_or_add(name);
   if (!added)
     return added;
@@ -279,6 +311,8 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
     names.remove_newest();
     return give_up(failure(stored));
   }
+  if (sync_)
+    sync_->changed();
   return added;
 }
 
@@ -319,6 +353,18 @@ result<void> lmdb_log::read_last_date() {
   return {};
 }
 
+[[nodiscard]] result<void> check(const log_options& options) {
+  if (options.durability == durability::memory)
+    return failure(errc::invalid_argument,
+                   "log_options::durability is memory, which no store on disk has: use "
+                   "make_memory_log()");
+  if (options.sync_every.count() <= 0)
+    return failure(
+      errc::invalid_argument,
+      fmt::format("log_options::sync_every is {} ms; 1 at least", options.sync_every.count()));
+  return {};
+}
+
 [[nodiscard]] std::unexpected<error> not_its_log(const std::filesystem::path& directory,
                                                  std::string_view what, std::string_view made) {
   return failure(errc::corrupt,
@@ -331,6 +377,8 @@ result<void> lmdb_log::read_last_date() {
 
 result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directory,
                                             const log_options& options) {
+  if (auto sound = check(options); !sound)
+    return failure(sound);
   if (auto prepared = prepare_store_directory(directory); !prepared)
     return failure(prepared);
   auto held = writer_lock::acquire(directory);
@@ -341,6 +389,8 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
     return std::unexpected(made.error());
   if (auto prepared = prepare_lmdb_files(directory, !made->empty()); !prepared)
     return failure(prepared);
+  if (auto restored = synced_point::restore(directory / "log"); !restored)
+    return failure(restored);
   auto environment = log_environment::open(directory / "log", options.map_size);
   if (!environment)
     return failure(environment);
@@ -360,6 +410,9 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
   if (made->empty()) // last, as it says that the rest is there
     if (auto written = write_store_id(directory, *id); !written && is_new)
       return failure(written); // a store with events opens all the same, and tries again next time
+  if (options.durability == durability::process)
+    if (auto started = log->sync_in_background(options.sync_every); !started)
+      return failure(started);
   return log;
 }
 

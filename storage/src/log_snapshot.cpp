@@ -2,6 +2,15 @@
 
 namespace acta::storage {
 
+std::string_view name(durability level) noexcept {
+  switch (level) {
+    case durability::power: return "power";
+    case durability::process: return "process";
+    case durability::memory: return "memory";
+  }
+  return "unknown";
+}
+
 result<log_position> log_snapshot::position_before(std::int64_t time_ns) const {
   std::uint64_t before = 0; // is dated before
   auto after = tail().value() + 1;

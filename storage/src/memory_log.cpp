@@ -49,6 +49,8 @@ public:
     return log_position(tail_.load(std::memory_order_acquire));
   }
 
+  [[nodiscard]] log_position synced_tail() const noexcept override { return log_position(0); }
+
   [[nodiscard]] result<std::unique_ptr<log_snapshot>> snapshot() const override;
 
   [[nodiscard]] result<category_id> register_category(std::string_view name) override {

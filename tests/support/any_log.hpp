@@ -41,7 +41,7 @@ protected:
   }
   void reopen() {
     log.reset();
-    auto opened = storage::open_log(directory_.path());
+    auto opened = storage::open_log(directory_.path(), {.durability = GetParam()});
     ASSERT_TRUE(opened) << opened.error().message();
     log = std::move(*opened);
   }
@@ -65,12 +65,12 @@ private:
   scratch_directory directory_;
 };
 
-inline const auto any_log =
-  ::testing::Values(storage::durability::power, storage::durability::memory);
+inline const auto any_log = ::testing::Values(
+  storage::durability::power, storage::durability::process, storage::durability::memory);
 
 [[nodiscard]] inline std::string
 name_of_log(const ::testing::TestParamInfo<storage::durability>& of) {
-  return of.param == storage::durability::power ? "lmdb" : "memory";
+  return std::string(storage::name(of.param));
 }
 
 } // namespace acta::tests

@@ -27,6 +27,7 @@ public:
     return to_->append(records, recorded_at_ns);
   }
   log_position tail() const noexcept override { return to_->tail(); }
+  log_position synced_tail() const noexcept override { return to_->synced_tail(); }
   result<std::unique_ptr<storage::log_snapshot>> snapshot() const override {
     return to_->snapshot();
   }

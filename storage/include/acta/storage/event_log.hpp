@@ -6,6 +6,7 @@
 #include <acta/base/limits.hpp>
 #include <acta/storage/record.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -19,9 +20,15 @@ namespace acta::storage {
 
 /// What a receipt of a store means.
 enum class durability : std::uint8_t {
-  power,  ///< Synced to the device: survives a killed process and a power loss.
-  memory, ///< Held by this process only: everything is gone with it.
+  power,   ///< Synced to the device: survives a killed process and a power loss.
+  process, ///< With the kernel: survives a killed process. Synced in the background; a power loss
+           ///< takes what was committed in the last log_options::sync_every and in the sync after
+           ///< it (milliseconds), and the store opens as it was before.
+  memory,  ///< Held by this process only: everything is gone with it.
 };
+
+/// The name of a level as written above, e.g. "power".
+[[nodiscard]] std::string_view name(durability level) noexcept;
 
 enum class direction : std::uint8_t { forward, backward };
 
@@ -118,6 +125,10 @@ public:
   /// The newest position that meets durability(). Published after the commit.
   [[nodiscard]] virtual log_position tail() const noexcept = 0;
 
+  /// The newest position that a power loss leaves: the tail at `power`, behind it at `process`, 0
+  /// at `memory`.
+  [[nodiscard]] virtual log_position synced_tail() const noexcept = 0;
+
   [[nodiscard]] virtual result<std::unique_ptr<log_snapshot>> snapshot() const = 0;
 
   /// The id of a name in this store's dictionary, added if it is new. Stored before it returns.
@@ -140,10 +151,16 @@ protected:
 struct log_options {
   /// Bytes of address space, in whole pages; the file grows only as it is written.
   std::size_t map_size = limits::default_map_size;
+  /// `power` or `process`. Of this opening: a store may be opened at another level each time. At
+  /// `power` a commit waits for the device (some 100 us), at `process` it does not (some 5 us).
+  storage::durability durability = storage::durability::power;
+  /// At `process`: how long after a commit the background sync begins, at most. A sync is a write
+  /// and two syncs of the device.
+  std::chrono::milliseconds sync_every = limits::default_sync_every;
 };
 
 /// Opens the store in `directory` for writing, making it if the directory is missing or empty.
-/// Durability `power`. The store is held exclusively until the log is destroyed: a second opener,
+/// The store is held exclusively until the log is destroyed: a second opener,
 /// in this process or another, gets errc::store_in_use with the holder's process id and name.
 /// Other errors: foreign_store, newer_format, corrupt, not_found, permission_denied, no_space, io,
 /// invalid_argument.

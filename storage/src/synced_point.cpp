@@ -1,0 +1,264 @@
+#include "synced_point.hpp"
+
+#include "lmdb_error.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+
+namespace acta::storage {
+
+namespace {
+
+/// The part of a meta page that LMDB 0.9 writes: its page header and MDB_meta.
+constexpr std::size_t meta_size = 152;
+constexpr std::size_t txn_id_offset = 144; ///< mm_txnid, its last field.
+using meta_page = std::array<std::byte, meta_size>;
+
+struct slot {
+  std::array<char, 8> magic{'A', 'C', 'T', 'A', 'S', 'Y', 'N', 'C'};
+  std::uint64_t written = 0; ///< The newer slot has the greater.
+  std::array<char, 40> boot_id{};
+  meta_page meta{};
+  std::uint64_t page_size = 0;
+  std::uint64_t checksum = 0; ///< XXH3-64 of what is before it.
+};
+static_assert(sizeof(slot) == 224, "a slot lies within one sector of 512 bytes");
+constexpr off_t slot_distance = 4096;
+
+[[nodiscard]] std::uint64_t checksum_of(const slot& of) noexcept {
+  return XXH3_64bits(&of, offsetof(slot, checksum));
+}
+
+[[nodiscard]] std::uint64_t txn_id_in(const meta_page& meta) noexcept {
+  std::uint64_t id = 0;
+  std::memcpy(&id, meta.data() + txn_id_offset, sizeof id);
+  return id;
+}
+
+/// Changes with every start of the machine.
+[[nodiscard]] result<std::array<char, 40>> boot_id() {
+  const char* path = "/proc/sys/kernel/random/boot_id";
+  std::array<char, 40> id{};
+  const file in(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!in.is_open() || ::read(in.descriptor(), id.data(), id.size() - 1) < 36)
+    return system_failure(in.is_open() ? EIO : errno, path,
+                          "reading it, which durability `process` needs,");
+  return id;
+}
+
+[[nodiscard]] std::filesystem::path path_in(const std::filesystem::path& directory) {
+  return directory / "synced";
+}
+
+[[nodiscard]] std::optional<slot> read_slot(const file& in, off_t at) noexcept {
+  slot read;
+  if (::pread(in.descriptor(), &read, sizeof read, at) != static_cast<ssize_t>(sizeof read)
+      || read.magic != slot{}.magic || read.checksum != checksum_of(read))
+    return std::nullopt;
+  return read;
+}
+
+/// The newest whole slot. None: the file was being made, when everything was synced.
+[[nodiscard]] std::optional<slot> newest_slot(const file& in) noexcept {
+  auto first = read_slot(in, 0);
+  auto second = read_slot(in, slot_distance);
+  if (first && second)
+    return first->written > second->written ? first : second;
+  return first ? first : second;
+}
+
+[[nodiscard]] result<void> sync_file(const file& out, const std::filesystem::path& path) {
+  if (::fdatasync(out.descriptor()) != 0)
+    return system_failure(errno, path, "sync");
+  return {};
+}
+
+/// In both places, so that no newer one is left.
+[[nodiscard]] result<void> put_back(const slot& saved, const file& data,
+                                    const std::filesystem::path& path) {
+  for (std::uint64_t number = 0; number < 2; ++number) {
+    auto meta = saved.meta;
+    ensure(saved.page_size >= meta.size(), "a slot with a whole checksum has what was written");
+    std::memcpy(meta.data(), &number, sizeof number); // its page number comes first
+    const auto at = static_cast<off_t>(number * saved.page_size);
+    const auto written = ::pwrite(data.descriptor(), meta.data(), meta.size(), at);
+    if (written != static_cast<ssize_t>(meta.size()))
+      return system_failure(written < 0 ? errno : ENOSPC, path, "taking it back to its last sync");
+  }
+  return sync_file(data, path);
+}
+
+[[nodiscard]] result<void> remove_synced(const std::filesystem::path& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return system_failure(errno, path, "removing it");
+  const auto parent = path.parent_path();
+  const file directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.is_open() && ::fsync(directory.descriptor()) != 0 && errno != EINVAL)
+    return system_failure(errno, parent, "sync");
+  return {};
+}
+
+} // namespace
+
+result<void> synced_point::restore(const std::filesystem::path& directory) {
+  const auto path = path_in(directory);
+  const auto data_path = directory / "data.mdb";
+  const file in(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!in.is_open())
+    return errno == ENOENT ? result<void>{} : system_failure(errno, path, "open");
+  const file data(::open(data_path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!data.is_open() && errno == ENOENT)
+    return remove_synced(path); // without the data it means nothing
+  if (!data.is_open())
+    return system_failure(errno, data_path, "open for writing");
+  const auto now = boot_id();
+  if (!now)
+    return std::unexpected(now.error());
+  const auto saved = newest_slot(in);
+  const bool same_boot = saved && saved->boot_id == *now;
+  auto done = saved && !same_boot ? put_back(*saved, data, data_path) : sync_file(data, data_path);
+  if (!done)
+    return done;
+  return remove_synced(path);
+}
+
+result<synced_point> synced_point::start(const lmdb_environment& of) {
+  const auto path = path_in(of.path().parent_path());
+  file out(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!out.is_open())
+    return system_failure(errno, path, "open for writing");
+  file data(::open(of.path().c_str(), O_RDONLY | O_CLOEXEC));
+  if (!data.is_open())
+    return system_failure(errno, of.path(), "open");
+  // Room for both slots at once: a full disk is met here, and not at a sync.
+  if (const int code = ::posix_fallocate(out.descriptor(), 0, 2 * slot_distance); code != 0)
+    return system_failure(code, path, "making room for it");
+  synced_point made(of, path, std::move(out), std::move(data));
+  if (auto synced = made.sync(); !synced)
+    return failure(synced);
+  const auto parent = path.parent_path();
+  const file directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.is_open() || (::fsync(directory.descriptor()) != 0 && errno != EINVAL))
+    return system_failure(errno, parent, "sync");
+  if (const int code = mdb_env_set_flags(of.get(), MDB_NOSYNC, 1); code != MDB_SUCCESS)
+    return lmdb_failure(code, of.path(), "switching its syncing off");
+  return made;
+}
+
+synced_point::synced_point(synced_point&& other) noexcept
+    : of_(other.of_), path_(std::move(other.path_)), out_(std::move(other.out_)),
+      data_(std::move(other.data_)), reader_(std::exchange(other.reader_, nullptr)),
+      written_(other.written_) {}
+
+synced_point::~synced_point() {
+  if (reader_ != nullptr)
+    mdb_txn_abort(reader_);
+}
+
+/// A read transaction at the newest state, and its meta page. The write transaction keeps writers
+/// away meanwhile, for microseconds.
+result<MDB_txn*> synced_point::begin_at_newest(void* to) const {
+  MDB_txn* writer = nullptr;
+  if (const int code = mdb_txn_begin(of_->get(), nullptr, 0, &writer); code != MDB_SUCCESS)
+    return lmdb_failure(code, of_->path(), "a write transaction");
+  MDB_txn* reader = nullptr;
+  const int code = mdb_txn_begin(of_->get(), nullptr, MDB_RDONLY, &reader);
+  MDB_stat stat{};
+  mdb_env_stat(of_->get(), &stat);
+  auto& meta = *static_cast<meta_page*>(to);
+  bool found = false;
+  for (off_t number = 0; code == MDB_SUCCESS && !found && number < 2; ++number) {
+    const auto at = number * static_cast<off_t>(stat.ms_psize);
+    found =
+      ::pread(data_.descriptor(), meta.data(), meta.size(), at) == static_cast<ssize_t>(meta.size())
+      && txn_id_in(meta) == mdb_txn_id(reader);
+  }
+  mdb_txn_abort(writer);
+  if (code != MDB_SUCCESS)
+    return lmdb_failure(code, of_->path(), "a read transaction");
+  if (found) {
+    ensure(txn_id_in(meta) == mdb_txn_id(reader), "the meta page is that of the reader's state");
+    return reader;
+  }
+  mdb_txn_abort(reader);
+  return system_failure(EIO, of_->path(), "reading its meta page");
+}
+
+result<void> synced_point::write(const void* meta) {
+  const auto now = boot_id();
+  if (!now)
+    return std::unexpected(now.error());
+  MDB_stat stat{};
+  mdb_env_stat(of_->get(), &stat);
+  slot saved;
+  saved.written = written_ + 1;
+  saved.boot_id = *now;
+  std::memcpy(saved.meta.data(), meta, meta_size);
+  saved.page_size = stat.ms_psize;
+  saved.checksum = checksum_of(saved);
+  const auto at = static_cast<off_t>(written_ % 2) * slot_distance;
+  ensure(reader_ == nullptr || txn_id_in(saved.meta) >= mdb_txn_id(reader_),
+         "the slot that is written over is not the one in use");
+  const auto written = ::pwrite(out_.descriptor(), &saved, sizeof saved, at);
+  if (written != static_cast<ssize_t>(sizeof saved))
+    return system_failure(written < 0 ? errno : ENOSPC, path_, "writing");
+  if (auto synced = sync_file(out_, path_); !synced)
+    return synced;
+  ++written_;
+  return {};
+}
+
+result<void> synced_point::sync() {
+  meta_page meta{};
+  auto newest = begin_at_newest(&meta);
+  if (!newest)
+    return failure(newest);
+  ensure(reader_ == nullptr || mdb_txn_id(*newest) >= mdb_txn_id(reader_),
+         "what is synced does not go back");
+  int code = mdb_env_sync(of_->get(), 1);
+  auto done = code == MDB_SUCCESS ? write(&meta) : lmdb_failure(code, of_->path(), "sync");
+  // Until the new slot is on the disk, the old one may be needed, and the pages it leads to.
+  auto* unneeded = done ? std::exchange(reader_, *newest) : *newest;
+  if (unneeded != nullptr)
+    mdb_txn_abort(unneeded);
+  return done;
+}
+
+result<void> synced_point::finish() {
+  if (auto synced = sync(); !synced)
+    return synced;
+  return remove_synced(path_);
+}
+
+result<void> fill_up(const lmdb_environment& environment) {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  mdb_env_info(environment.get(), &info);
+  mdb_env_stat(environment.get(), &stat);
+  const auto needed = static_cast<off_t>((info.me_last_pgno + 1) * stat.ms_psize);
+  struct stat now{};
+  const auto& path = environment.path();
+  if (::stat(path.c_str(), &now) != 0)
+    return system_failure(errno, path, "looking at its size");
+  if (now.st_size < needed && ::truncate(path.c_str(), needed) != 0)
+    return system_failure(errno, path, "extending it");
+  return {};
+}
+
+} // namespace acta::storage
