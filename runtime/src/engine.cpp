@@ -84,9 +84,10 @@ public:
   }
 
   [[nodiscard]] result<void> start() {
-    core_.index = std::make_unique<storage::stream_index>(*core_.log);
-    if (auto indexed = core_.index->catch_up(storage::stream_index::check::full); !indexed)
-      return indexed;
+    auto index = storage::stream_index::open(*core_.log);
+    if (!index)
+      return failure(index);
+    core_.index = std::move(*index);
     ensure(core_.index->watermark() == core_.log->tail(), "nobody else writes this log");
     host_.emplace(core_.options.workers);
     registry_.emplace(core_, *host_);

@@ -57,7 +57,6 @@ public:
   [[nodiscard]] result<void> start(std::int64_t now_ns);
   /// From now on commits do not wait for the device.
   [[nodiscard]] result<void> sync_in_background(std::chrono::milliseconds every);
-  [[nodiscard]] result<std::string> store_id() const { return environment_.store_id(); }
 
   [[nodiscard]] result<log_position> append(std::span<const std::span<const std::byte>> records,
                                             std::int64_t recorded_at_ns) override;
@@ -87,6 +86,7 @@ public:
   [[nodiscard]] storage::durability durability() const noexcept override {
     return sync_ ? durability::process : durability::power;
   }
+  [[nodiscard]] std::string_view store_id() const noexcept override { return store_id_; }
   [[nodiscard]] const std::filesystem::path& directory() const noexcept override {
     return directory_;
   }
@@ -106,6 +106,7 @@ private:
   [[nodiscard]] std::unexpected<error> give_up(std::unexpected<error> why);
 
   std::filesystem::path directory_;
+  std::string store_id_;
   writer_lock held_;
   log_environment environment_;
   lmdb_readers readers_{environment_.lmdb()};
@@ -319,6 +320,10 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
 result<void> lmdb_log::start(std::int64_t now_ns) {
   if (auto checked = environment_.check_or_make_format(now_ns); !checked)
     return checked;
+  auto id = environment_.store_id();
+  if (!id)
+    return failure(id);
+  store_id_ = std::move(*id);
   auto reader = readers_.begin();
   if (!reader)
     return failure(reader);
@@ -401,14 +406,12 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
   if (auto started = log->start(wall_clock().now_ns()); !started)
     return failure(started);
   const auto id = log->store_id();
-  if (!id)
-    return std::unexpected(id.error());
-  if (!made->empty() && *made != *id)
-    return not_its_log(directory, fmt::format("is of store {}", *id), *made);
+  if (!made->empty() && *made != id)
+    return not_its_log(directory, fmt::format("is of store {}", id), *made);
   if (auto synced = sync_store_directory(directory); !synced)
     return failure(synced);
   if (made->empty()) // last, as it says that the rest is there
-    if (auto written = write_store_id(directory, *id); !written && is_new)
+    if (auto written = write_store_id(directory, id); !written && is_new)
       return failure(written); // a store with events opens all the same, and tries again next time
   if (options.durability == durability::process)
     if (auto started = log->sync_in_background(options.sync_every); !started)

@@ -69,6 +69,7 @@ public:
     return durability::memory;
   }
 
+  [[nodiscard]] std::string_view store_id() const noexcept override { return {}; }
   [[nodiscard]] const std::filesystem::path& directory() const noexcept override { return none_; }
 
   /// A record at or before a tail that was loaded.

@@ -1,193 +1,248 @@
 #include <acta/storage/stream_index.hpp>
 
 #include "command_check.hpp"
+#include "index_delta.hpp"
+#include "index_file.hpp"
+#include "index_key.hpp"
 
 #include <acta/base/ensure.hpp>
 
 #include <fmt/format.h>
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <thread>
 #include <utility>
 
 namespace acta::storage {
 
 namespace {
 
-/// The newest position of each hash of tag_bits, 8 bytes an entry: open addressing with linear
-/// probing, grown when three quarters are taken. An entry is the hash and the position, and its
-/// place follows from the hash alone, so that growing needs nothing else. Not thread-safe.
-class newest_positions {
-public:
-  static constexpr unsigned tag_bits = 24;
-  static constexpr std::uint64_t max_position = (std::uint64_t{1} << 40U) - 1;
+/// Memory of a flush for each of its events: to sort them.
+constexpr std::size_t sorting_memory = 16;
 
-  /// 0 if there is none.
-  [[nodiscard]] std::uint64_t find(std::uint64_t tag) const noexcept {
-    return entries_[place_of(tag)] & max_position;
-  }
+[[nodiscard]] std::string as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
-  void prefetch(std::uint64_t tag) const noexcept {
-    __builtin_prefetch(&entries_[tag & (entries_.size() - 1)], 1);
-  }
+/// Greater than every key of the stream's entries, and less than those of the next.
+[[nodiscard]] std::string end_of(const stream_id& stream) {
+  index_key key(stream);
+  key.set_version(stream_version(UINT64_MAX));
+  return as_text(key.bytes());
+}
 
-  /// Sets the newest position and returns the one it follows; 0 if there is none.
-  std::uint64_t set(std::uint64_t tag, std::uint64_t position) {
-    ensure(position != 0 && position <= max_position, "a position has 40 bits");
-    auto& entry = entries_[place_of(tag)];
-    const auto before = entry & max_position;
-    entry = tag << 40U | position;
-    if (before == 0 && ++used_ > entries_.size() / 4 * 3)
-      grow();
-    return before;
-  }
-
-private:
-  [[nodiscard]] std::size_t place_of(std::uint64_t tag) const noexcept {
-    const auto mask = entries_.size() - 1;
-    auto place = tag & mask;
-    while (entries_[place] != 0 && entries_[place] >> 40U != tag)
-      place = (place + 1) & mask;
-    return place;
-  }
-
-  void grow() {
-    auto before = std::exchange(entries_, std::vector<std::uint64_t>(entries_.size() * 2));
-    for (const auto entry : before)
-      if (entry != 0)
-        entries_[place_of(entry >> 40U)] = entry;
-    ensure(used_ < entries_.size(), "a search ends at an empty entry");
-  }
-
-  std::vector<std::uint64_t> entries_ = std::vector<std::uint64_t>(64); // a power of two
-  std::size_t used_ = 0;
-};
-
-/// For each position, the position before it in the same chain (0: none). One thread appends;
-/// others read what a chain's head, which they took under a shard's lock, leads to: it was appended
-/// before that lock was released. Chunks never move; their addresses are atomic, since chunks that
-/// are read and chunks that are added lie side by side.
-class chain_links {
-public:
-  chain_links() : chunks_(max_chunks) {}
-  ~chain_links() {
-    for (auto& one : chunks_)
-      delete one.load(std::memory_order_relaxed);
-  }
-  chain_links(const chain_links&) = delete;
-  chain_links& operator=(const chain_links&) = delete;
-
-  void set(std::uint64_t position, std::uint64_t before) {
-    ensure(position / chunk_size < max_chunks, "the index in memory holds 17 thousand million");
-    ensure(before < position, "a chain leads backwards");
-    auto& chunk = chunks_[position / chunk_size];
-    auto* in = chunk.load(std::memory_order_relaxed);
-    if (in == nullptr) {
-      in = new links;
-      chunk.store(in, std::memory_order_release);
-    }
-    (*in)[position % chunk_size] = before;
-  }
-
-  [[nodiscard]] std::uint64_t before(std::uint64_t position) const noexcept {
-    const auto* in = chunks_[position / chunk_size].load(std::memory_order_acquire);
-    ensure(in != nullptr, "a chain leads to indexed positions");
-    return (*in)[position % chunk_size];
-  }
-
-private:
-  static constexpr std::size_t chunk_size = std::size_t{1} << 18U;
-  static constexpr std::size_t max_chunks = std::size_t{1} << 16U;
-  using links = std::array<std::uint64_t, chunk_size>;
-
-  std::vector<std::atomic<links*>> chunks_;
-};
+/// Less than every key of the category's streams.
+[[nodiscard]] std::string start_of(category_id category) {
+  return as_text(index_key(category, 0).bytes().first(2));
+}
 
 } // namespace
 
-/// Concurrency: see chain_links. A shard's lock is held for one lookup or one event.
+/// Concurrency: `mutex_` guards which deltas there are and what is on disk. The catching-up thread
+/// adds to newer_, and moves it to older_ when it is full; the indexer's thread writes older_ to
+/// the disk, raises stored_ and lets older_ go, in one step. So whoever takes all three under the
+/// lock has every indexed event: up to stored_ on disk (also in any later state of the index on
+/// disk), and behind it in the deltas, which he keeps alive.
 class stream_index::implementation {
 public:
-  explicit implementation(const event_log& log) : log_(log) {}
+  implementation(const event_log& log, const stream_index_options& options)
+      : log_(log), options_(options) {}
+  ~implementation() {
+    if (!indexer_.joinable())
+      return;
+    {
+      const std::lock_guard guard(mutex_);
+      stopping_.store(true, std::memory_order_relaxed);
+    }
+    changed_.notify_all();
+    indexer_.join();
+  }
+  implementation(const implementation&) = delete;
+  implementation& operator=(const implementation&) = delete;
 
-  [[nodiscard]] result<void> catch_up(check how) {
-    if (log_.tail() <= watermark())
-      return {};
-    auto snapshot = log_.snapshot();
-    if (!snapshot)
-      return failure(snapshot);
-    auto cursor = (*snapshot)->scan(watermark().next());
-    if (!cursor)
-      return failure(cursor);
+  [[nodiscard]] result<void> open() {
+    if (!log_.directory().empty()) {
+      if (auto opened = open_file(); !opened)
+        return opened;
+      if (auto built = build(); !built)
+        return built;
+      indexer_ = std::thread([this] { run(); });
+    }
+    newer_ = std::make_shared<index_delta>(stored_);
+    watermark_.store(stored_, std::memory_order_release);
+    return catch_up(true);
+  }
+
+  [[nodiscard]] result<void> catch_up(bool check_all = false) {
     command_check commands;
-    for (;;) {
-      auto records = (*cursor)->next();
-      if (!records)
-        return failure(records);
-      if (records->empty())
-        return commands.end();
-      if (auto added = add_all(*records, how, commands); !added)
+    while (log_.tail() > watermark()) {
+      if (is_full())
+        if (auto rotated = rotate(); !rotated)
+          return rotated;
+      if (auto added = add_until_full(check_all, commands); !added)
         return added;
     }
+    return check_all ? commands.end() : result<void>{};
   }
 
   [[nodiscard]] log_position watermark() const noexcept {
     return log_position(watermark_.load(std::memory_order_acquire));
+  }
+  [[nodiscard]] log_position stored_watermark() const noexcept {
+    const std::lock_guard guard(mutex_);
+    return log_position(stored_);
   }
 
   [[nodiscard]] result<std::vector<record_view>> read(const stream_id& stream,
                                                       const log_snapshot& snapshot,
                                                       stream_version from, std::size_t max,
                                                       direction way) const {
-    const bool forward = way == direction::forward;
-    if (forward && from == stream_version(0))
-      from = stream_version(1);
-    std::vector<record_view> found;
-    if (max == 0 || (!forward && from == stream_version(0)))
-      return found;
-    const auto walked = walk(stream, snapshot, [&](const record_view& record) {
-      const auto version = record.version();
-      const bool wanted =
-        forward ? version >= from && version.value() - from.value() < max : version <= from;
-      if (wanted)
-        found.push_back(record);
-      return forward ? version > from : found.size() < max;
-    });
-    if (!walked)
-      return std::unexpected(walked.error());
-    if (forward)
-      std::ranges::reverse(found);
-    return found;
+    if (max == 0)
+      return std::vector<record_view>{};
+    if (way == direction::forward)
+      return read_forward(stream, snapshot, std::max<std::uint64_t>(from.value(), 1), max);
+    return read_backward(stream, snapshot, from.value(), max);
   }
 
-  /// The newest position of a chain; 0 if there is none.
-  [[nodiscard]] std::uint64_t newest(std::uint64_t hash) const {
-    const auto& in = shard_of(hash);
-    const std::lock_guard guard(in.mutex);
-    return in.newest.find(tag_of(hash));
+  [[nodiscard]] bool surely_absent(const stream_id& stream) const {
+    const auto all = parts();
+    const auto hash = stream_hash(stream);
+    if (all.newer->newest(hash) != 0 || (all.older && all.older->newest(hash) != 0))
+      return false;
+    if (all.stored == 0)
+      return true;
+    const auto reader = index_file::reader::begin(*file_);
+    if (!reader)
+      return false; // whoever reads the stream is told
+    const auto newest = reader->newest(stream, log_position(all.stored));
+    return newest && !*newest;
   }
+
+  [[nodiscard]] result<std::vector<stream_info>> streams(const log_snapshot& snapshot,
+                                                         std::size_t max,
+                                                         const std::optional<stream_id>& after,
+                                                         category_id category) const;
 
 private:
-  struct alignas(64) shard {
-    mutable std::mutex mutex;
-    newest_positions newest;
+  struct parts_of_index {
+    std::shared_ptr<const index_delta> older; ///< May be null.
+    std::shared_ptr<const index_delta> newer;
+    std::uint64_t stored = 0;
   };
-
-  // The upper 6 bits of a hash choose the shard, the 24 below them are looked for in it.
-  static constexpr unsigned shard_bits = 6;
-  [[nodiscard]] static constexpr std::uint64_t tag_of(std::uint64_t hash) noexcept {
-    return hash << shard_bits >> (64U - newest_positions::tag_bits);
+  [[nodiscard]] parts_of_index parts() const {
+    const std::lock_guard guard(mutex_);
+    return {older_, newer_, stored_};
   }
 
-  [[nodiscard]] shard& shard_of(std::uint64_t hash) noexcept {
-    return shards_[hash >> (64U - shard_bits)];
+  [[nodiscard]] result<void> open_file() {
+    auto opened = index_file::open(log_);
+    if (!opened && is_of_no_use(opened.error().code())) {
+      if (auto removed = index_file::remove(log_); !removed)
+        return removed;
+      opened = index_file::open(log_);
+    }
+    if (!opened)
+      return failure(opened);
+    file_ = std::move(*opened);
+    stored_ = file_->watermark().value();
+    return {};
   }
-  [[nodiscard]] const shard& shard_of(std::uint64_t hash) const noexcept {
-    return shards_[hash >> (64U - shard_bits)];
+  [[nodiscard]] static bool is_of_no_use(errc code) noexcept {
+    return code == errc::corrupt || code == errc::foreign_store || code == errc::newer_format;
+  }
+
+  /// What is too much for the memory goes to the disk at once.
+  [[nodiscard]] result<void> build() {
+    const auto tail = log_.tail().value();
+    const auto batch = std::max<std::uint64_t>(options_.memory / 2 / (sorting_memory + 8), 1);
+    while (tail - stored_ > batch) {
+      if (options_.progress)
+        options_.progress(log_position(stored_), log_position(tail));
+      if (auto flushed = file_->flush(log_position(stored_ + batch), stopping_); !flushed)
+        return flushed;
+      ensure(file_->watermark().value() == stored_ + batch, "what nobody stops is done");
+      stored_ += batch;
+    }
+    return {};
+  }
+
+  [[nodiscard]] bool is_full() const noexcept {
+    return file_ != nullptr && newer_->size() != 0
+           && newer_->memory() + sorting_memory * newer_->size() >= options_.memory / 2;
+  }
+
+  /// Hands the full delta to the indexer and begins another, when the one before it is on disk.
+  [[nodiscard]] result<void> rotate() {
+    std::unique_lock lock(mutex_);
+    if (flush_failure_) { // of an earlier try
+      flush_failure_.reset();
+      changed_.notify_all();
+    }
+    changed_.wait(lock, [this] { return older_ == nullptr || flush_failure_; });
+    if (flush_failure_)
+      return std::unexpected(*flush_failure_);
+    older_ = std::move(newer_);
+    ensure(older_->size() != 0 && older_->end() == watermark_.load(std::memory_order_relaxed),
+           "what goes to the disk is what was indexed last");
+    newer_ = std::make_shared<index_delta>(older_->end());
+    changed_.notify_all();
+    return {};
+  }
+
+  void run() noexcept {
+    ::pthread_setname_np(::pthread_self(), "acta.indexer");
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] {
+        return stopping_.load(std::memory_order_relaxed) || (older_ && !flush_failure_);
+      });
+      if (stopping_.load(std::memory_order_relaxed))
+        return;
+      const auto to = older_->end();
+      ensure(to > stored_, "a delta follows what is on disk");
+      lock.unlock();
+      auto flushed = file_->flush(log_position(to), stopping_);
+      lock.lock();
+      if (flushed && file_->watermark().value() == to) {
+        stored_ = to;
+        older_.reset();
+      } else if (!flushed) {
+        flush_failure_ = std::move(flushed.error());
+      }
+      changed_.notify_all();
+    }
+  }
+
+  [[nodiscard]] result<void> add_until_full(bool check_all, command_check& commands) {
+    auto snapshot = log_.snapshot();
+    if (!snapshot)
+      return failure(snapshot);
+    auto cursor = (*snapshot)->scan(watermark().next());
+    if (!cursor)
+      return failure(cursor);
+    while (!is_full()) {
+      auto records = (*cursor)->next();
+      if (!records)
+        return failure(records);
+      if (records->empty())
+        return {};
+      if (check_all)
+        for (const auto& record : *records)
+          if (auto sound = verify(record, commands); !sound)
+            return sound;
+      add_all(*records);
+    }
+    return {};
   }
 
   [[nodiscard]] static result<void> verify(const record_view& record, command_check& commands) {
@@ -197,42 +252,66 @@ private:
   }
 
   /// Asks for the entries of a whole batch before it changes any, so that the processor waits for
-  /// many cache misses at once. Only this thread changes the shards: finding them needs no lock.
-  [[nodiscard]] result<void> add_all(std::span<const record_view> records, check how,
-                                     command_check& commands) {
+  /// many cache misses at once.
+  void add_all(std::span<const record_view> records) {
     std::array<std::uint64_t, limits::cursor_batch> hashes;
     for (std::size_t i = 0; i < records.size(); ++i) {
       hashes[i] = records[i].stream_hash();
-      shard_of(hashes[i]).newest.prefetch(tag_of(hashes[i]));
+      newer_->prefetch(hashes[i]);
     }
     for (std::size_t i = 0; i < records.size(); ++i) {
-      if (how == check::full)
-        if (auto sound = verify(records[i], commands); !sound)
-          return sound;
-      add(records[i].position(), hashes[i]);
+      newer_->add(records[i].position().value(), hashes[i]);
+      watermark_.store(records[i].position().value(), std::memory_order_release);
     }
-    return {};
   }
 
-  void add(log_position at, std::uint64_t hash) {
-    ensure(at == watermark().next(), "each position is indexed once, in order");
-    const auto position = at.value();
-    auto& in = shard_of(hash);
-    {
-      const std::lock_guard guard(in.mutex);
-      links_.set(position, in.newest.set(tag_of(hash), position));
-    }
-    watermark_.store(position, std::memory_order_release);
-  }
-
-  /// Shows `look` the records of a stream, newest first, until it returns false; checks that their
-  /// versions are consecutive.
+  [[nodiscard]] result<std::vector<record_view>> read_forward(const stream_id& stream,
+                                                              const log_snapshot& snapshot,
+                                                              std::uint64_t from,
+                                                              std::size_t max) const;
+  [[nodiscard]] result<std::vector<record_view>> read_backward(const stream_id& stream,
+                                                               const log_snapshot& snapshot,
+                                                               std::uint64_t from,
+                                                               std::size_t max) const;
   template <class Look>
-  [[nodiscard]] result<void> walk(const stream_id& stream, const log_snapshot& snapshot,
-                                  Look look) const {
-    std::optional<std::uint64_t> expected;
-    std::uint64_t oldest = 0;
-    for (auto at = newest(stream_hash(stream)); at != 0; at = links_.before(at)) {
+  [[nodiscard]] result<std::uint64_t> walk(const parts_of_index& all, const stream_id& stream,
+                                           const log_snapshot& snapshot, Look look) const;
+  [[nodiscard]] result<std::vector<record_view>>
+  read_disk(const parts_of_index& all, const stream_id& stream, const log_snapshot& snapshot,
+            std::uint64_t from, std::size_t max, direction way) const;
+  [[nodiscard]] result<std::map<std::string, stream_id>>
+  page_of(const parts_of_index& all, const log_snapshot& snapshot, const std::string& begin,
+          std::size_t max, category_id category) const;
+  [[nodiscard]] std::unexpected<error> gap(const stream_id& stream, std::uint64_t version,
+                                           std::uint64_t expected) const;
+
+  const event_log& log_;
+  stream_index_options options_;
+  std::unique_ptr<index_file> file_; ///< Null for a log in memory. flush() is the indexer's.
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<index_delta> older_; ///< On its way to the disk.
+  std::shared_ptr<index_delta> newer_; ///< Replaced by the catching-up thread only.
+  std::uint64_t stored_ = 0;
+  std::optional<error> flush_failure_;
+  std::atomic<bool> stopping_{false}; ///< Set under the mutex; a flush looks without it.
+  std::atomic<std::uint64_t> watermark_{0};
+  std::thread indexer_;
+};
+
+/// Shows `look` the records of a stream that are in the deltas, newest first, until it returns
+/// false; checks that their versions are consecutive. Returns the last version it saw, 0 for none.
+template <class Look>
+result<std::uint64_t>
+stream_index::implementation::walk(const parts_of_index& all, const stream_id& stream,
+                                   const log_snapshot& snapshot, Look look) const {
+  std::uint64_t seen = 0;
+  const auto hash = stream_hash(stream);
+  for (const auto* delta : {all.newer.get(), all.older.get()}) {
+    if (delta == nullptr)
+      continue;
+    for (auto at = delta->newest(hash); at != 0; at = delta->before(at)) {
       if (log_position(at) > snapshot.tail())
         continue; // indexed since the snapshot was taken
       const auto record = snapshot.at(log_position(at));
@@ -241,44 +320,196 @@ private:
       if (!record->is_of(stream))
         continue; // of another stream with this hash
       const auto version = record->version().value();
-      if (version == 0 || version != expected.value_or(version))
-        return gap(at, stream, version, expected.value_or(1));
+      if (version == 0 || (seen != 0 && version != seen - 1))
+        return gap(stream, version, seen == 0 ? 1 : seen - 1);
+      seen = version;
       if (!look(*record))
-        return {};
-      oldest = at;
-      expected = version - 1;
+        return seen;
     }
-    if (expected.value_or(0) != 0)
-      return gap(oldest, stream, *expected + 1, 1);
-    return {};
   }
+  return seen;
+}
 
-  [[nodiscard]] std::unexpected<error> gap(std::uint64_t at, const stream_id& stream,
-                                           std::uint64_t version, std::uint64_t expected) const {
-    return failure(errc::corrupt,
-                   fmt::format("position {}, stream {}: version {} where {} must be; the log is "
-                               "damaged: restore a backup",
-                               at, stream.to_string(log_.category_name(stream.category())), version,
-                               expected));
+/// The records of a stream that are in the index on disk.
+result<std::vector<record_view>>
+stream_index::implementation::read_disk(const parts_of_index& all, const stream_id& stream,
+                                        const log_snapshot& snapshot, std::uint64_t from,
+                                        std::size_t max, direction way) const {
+  std::vector<record_view> records;
+  if (all.stored == 0)
+    return records;
+  const auto reader = index_file::reader::begin(*file_);
+  if (!reader)
+    return std::unexpected(reader.error());
+  std::vector<indexed_event> found;
+  const auto up_to = std::min(log_position(all.stored), snapshot.tail());
+  if (auto read = reader->read(stream, stream_version(from), max, way, up_to, found); !read)
+    return failure(read);
+  records.reserve(found.size());
+  for (const auto& [version, position] : found) {
+    const auto record = snapshot.at(position);
+    if (!record)
+      return std::unexpected(record.error());
+    if (!record->is_of(stream) || record->version() != version)
+      return failure(
+        errc::corrupt,
+        fmt::format("stream {}: the index has version {} at position {}, where the log "
+                    "has another event; close the store, remove '{}' and open it "
+                    "again: the index is made anew",
+                    stream.to_string(log_.category_name(stream.category())), version.value(),
+                    position.value(), (log_.directory() / "index").string()));
+    records.push_back(*record);
   }
+  return records;
+}
 
-  const event_log& log_;
-  chain_links links_;
-  std::array<shard, std::size_t{1} << shard_bits> shards_;
-  std::atomic<std::uint64_t> watermark_{0};
-};
+result<std::vector<record_view>>
+stream_index::implementation::read_forward(const stream_id& stream, const log_snapshot& snapshot,
+                                           std::uint64_t from, std::size_t max) const {
+  const auto all = parts();
+  auto found = read_disk(all, stream, snapshot, from, max, direction::forward);
+  if (!found || found->size() == max)
+    return found;
+  const auto oldest = found->empty() ? from : found->back().version().value() + 1;
+  std::vector<record_view> newest_first;
+  const auto seen = walk(all, stream, snapshot, [&](const record_view& record) {
+    const auto version = record.version().value();
+    if (version >= oldest && version - from < max)
+      newest_first.push_back(record);
+    return version > oldest;
+  });
+  if (!seen)
+    return std::unexpected(seen.error());
+  if (*seen > oldest)
+    return gap(stream, *seen, oldest);
+  found->insert(found->end(), newest_first.rbegin(), newest_first.rend());
+  return found;
+}
 
-stream_index::stream_index(const event_log& log)
-    : implementation_(std::make_unique<implementation>(log)) {}
+result<std::vector<record_view>>
+stream_index::implementation::read_backward(const stream_id& stream, const log_snapshot& snapshot,
+                                            std::uint64_t from, std::size_t max) const {
+  const auto all = parts();
+  std::vector<record_view> found;
+  const auto seen = walk(all, stream, snapshot, [&](const record_view& record) {
+    if (record.version().value() <= from)
+      found.push_back(record);
+    return found.size() < max;
+  });
+  if (!seen)
+    return std::unexpected(seen.error());
+  const auto next = *seen == 0 ? from : std::min(from, *seen - 1);
+  if (found.size() == max || next == 0)
+    return found;
+  auto older = read_disk(all, stream, snapshot, next, max - found.size(), direction::backward);
+  if (!older)
+    return older;
+  const auto newest = older->empty() ? 0 : older->front().version().value();
+  if (*seen != 0 && newest != next)
+    return gap(stream, *seen, newest + 1);
+  found.insert(found.end(), older->begin(), older->end());
+  return found;
+}
+
+std::unexpected<error> stream_index::implementation::gap(const stream_id& stream,
+                                                         std::uint64_t version,
+                                                         std::uint64_t expected) const {
+  return failure(errc::corrupt,
+                 fmt::format("stream {}: version {} where {} must be; the log is damaged: restore "
+                             "a backup",
+                             stream.to_string(log_.category_name(stream.category())), version,
+                             expected));
+}
+
+/// Streams by the ends of their keys, which are greater than `begin`: the first `max`.
+result<std::map<std::string, stream_id>>
+stream_index::implementation::page_of(const parts_of_index& all, const log_snapshot& snapshot,
+                                      const std::string& begin, std::size_t max,
+                                      category_id category) const {
+  std::map<std::string, stream_id> page;
+  const auto add = [&](const stream_id& stream) {
+    auto end = end_of(stream);
+    if (end <= begin || (category != category_id(0) && stream.category() != category)
+        || (page.size() == max && end >= page.rbegin()->first))
+      return;
+    page.emplace(std::move(end), stream);
+    if (page.size() > max)
+      page.erase(std::prev(page.end()));
+  };
+  ensure(all.newer != nullptr, "an index that is open has a delta");
+  if (all.stored != 0) {
+    const auto reader = index_file::reader::begin(*file_);
+    if (!reader)
+      return std::unexpected(reader.error());
+    const auto on_disk = reader->streams(std::as_bytes(std::span(begin)), max);
+    if (!on_disk)
+      return std::unexpected(on_disk.error());
+    for (const auto& one : *on_disk)
+      add(one);
+  }
+  auto cursor = snapshot.scan(log_position(all.stored + 1), {.category = category});
+  if (!cursor)
+    return failure(cursor);
+  auto records = (*cursor)->next();
+  for (; records && !records->empty(); records = (*cursor)->next())
+    for (const auto& record : *records)
+      add(record.stream());
+  if (!records)
+    return failure(records);
+  return page;
+}
+
+result<std::vector<stream_info>>
+stream_index::implementation::streams(const log_snapshot& snapshot, std::size_t max,
+                                      const std::optional<stream_id>& after,
+                                      category_id category) const {
+  std::vector<stream_info> found;
+  if (max == 0)
+    return found;
+  const auto all = parts();
+  auto begin = after ? end_of(*after) : std::string();
+  if (category != category_id(0))
+    begin = std::max(begin, start_of(category));
+  for (;;) {
+    const auto page = page_of(all, snapshot, begin, max, category);
+    if (!page)
+      return std::unexpected(page.error());
+    for (const auto& [key, stream] : *page) {
+      const auto newest = read_backward(stream, snapshot, UINT64_MAX, 1);
+      if (!newest)
+        return std::unexpected(newest.error());
+      if (!newest->empty() && found.size() < max) // else it is newer than the snapshot
+        found.push_back({stream, newest->front().version()});
+    }
+    if (found.size() == max || page->size() < max)
+      return found;
+    begin = page->rbegin()->first;
+  }
+}
+
+stream_index::stream_index(std::unique_ptr<implementation> made) noexcept
+    : implementation_(std::move(made)) {}
 
 stream_index::~stream_index() = default;
 
-result<void> stream_index::catch_up(check how) {
-  return implementation_->catch_up(how);
+result<std::unique_ptr<stream_index>> stream_index::open(const event_log& log,
+                                                         const stream_index_options& options) {
+  auto made = std::make_unique<implementation>(log, options);
+  if (auto opened = made->open(); !opened)
+    return failure(opened);
+  return std::unique_ptr<stream_index>(new stream_index(std::move(made)));
+}
+
+result<void> stream_index::catch_up() {
+  return implementation_->catch_up();
 }
 
 log_position stream_index::watermark() const noexcept {
   return implementation_->watermark();
+}
+
+log_position stream_index::stored_watermark() const noexcept {
+  return implementation_->stored_watermark();
 }
 
 result<std::vector<record_view>> stream_index::read(const stream_id& stream,
@@ -297,8 +528,15 @@ result<stream_version> stream_index::version(const stream_id& stream,
   return newest->empty() ? stream_version(0) : newest->front().version();
 }
 
+result<std::vector<stream_info>> stream_index::streams(const log_snapshot& snapshot,
+                                                       std::size_t max,
+                                                       const std::optional<stream_id>& after,
+                                                       category_id category) const {
+  return implementation_->streams(snapshot, max, after, category);
+}
+
 bool stream_index::surely_absent(const stream_id& stream) const noexcept {
-  return implementation_->newest(stream_hash(stream)) == 0;
+  return implementation_->surely_absent(stream);
 }
 
 } // namespace acta::storage

@@ -132,10 +132,10 @@ private:
 } // namespace
 
 result<std::unique_ptr<stream_writer>> stream_writer::open(event_log& log, const clock& dated_by) {
-  std::unique_ptr<stream_writer> made(new stream_writer(log, dated_by));
-  if (auto indexed = made->index_.catch_up(stream_index::check::full); !indexed)
-    return failure(indexed);
-  return made;
+  auto index = stream_index::open(log);
+  if (!index)
+    return failure(index);
+  return std::unique_ptr<stream_writer>(new stream_writer(log, dated_by, std::move(*index)));
 }
 
 result<std::vector<stream_version>>
@@ -146,7 +146,7 @@ stream_writer::check_conditions(std::span<const stream_append> step) const {
   std::vector<stream_version> versions;
   std::string violated;
   for (const auto& part : step) {
-    const auto actual = index_.version(part.stream, **snapshot);
+    const auto actual = index_->version(part.stream, **snapshot);
     if (!actual)
       return std::unexpected(actual.error());
     versions.push_back(*actual);
@@ -166,7 +166,7 @@ result<append_result> stream_writer::append(std::span<const stream_append> step,
   if (auto sound = step_check(log_, step)(); !sound)
     return failure(sound);
   const std::lock_guard guard(mutex_);
-  if (auto indexed = index_.catch_up(); !indexed) // what an append before this could not index
+  if (auto indexed = index_->catch_up(); !indexed) // what an append before this could not index
     return failure(indexed);
   auto versions = check_conditions(step);
   if (!versions)
@@ -175,10 +175,10 @@ result<append_result> stream_writer::append(std::span<const stream_append> step,
   const auto last = log_.append(encoded.records(), clock_.now_ns());
   if (!last)
     return std::unexpected(last.error());
-  if (auto indexed = index_.catch_up(); !indexed)
+  if (auto indexed = index_->catch_up(); !indexed)
     return failure(indexed.error().code(),
                    "the step is stored, but cannot be read back: " + indexed.error().message());
-  ensure(index_.watermark() == *last, "nobody else writes the log");
+  ensure(index_->watermark() == *last, "nobody else writes the log");
   for (std::size_t i = 0; i < step.size(); ++i)
     (*versions)[i] = stream_version((*versions)[i].value() + step[i].events.size());
   return append_result{.position = *last, .versions = std::move(*versions)};

@@ -156,6 +156,7 @@ TEST_P(append_test, to_several_streams_is_one_step) {
   ASSERT_TRUE(done);
   EXPECT_EQ(done->versions, (std::vector{stream_version(2), stream_version(2)}));
   EXPECT_EQ(done->position, log_position(4));
+  writer.reset();
   EXPECT_TRUE(stream_writer::open(*log)) << "and the log is sound";
 }
 

@@ -161,12 +161,14 @@ TEST_P(event_log_test, can_be_read_by_many_while_it_is_written) {
 }
 
 TEST_P(event_log_test, has_an_index_that_finds_each_streams_events) {
+  const auto opened = storage::stream_index::open(*log);
+  ASSERT_TRUE(opened) << opened.error().message();
+  auto& index = **opened;
   append(1, 1, 2);
   append(2, 1, 1);
-  storage::stream_index index(*log);
   const stream_id first(category_id(1), 1);
   EXPECT_TRUE(index.surely_absent(first)) << "not caught up yet";
-  ASSERT_TRUE(index.catch_up(storage::stream_index::check::full));
+  ASSERT_TRUE(index.catch_up());
   EXPECT_EQ(index.watermark(), log_position(3));
   append(1, 3, 1);
   ASSERT_TRUE(index.catch_up());
@@ -187,8 +189,9 @@ TEST_P(event_log_test, has_an_index_of_many_streams) {
   for (const auto& one : made)
     records.push_back(one.bytes());
   ASSERT_TRUE(log->append(records, 1'000));
-  storage::stream_index index(*log);
-  ASSERT_TRUE(index.catch_up());
+  const auto opened = storage::stream_index::open(*log);
+  ASSERT_TRUE(opened) << opened.error().message();
+  auto& index = **opened;
   const auto snapshot = log->snapshot();
   for (std::uint64_t key = 1; key <= streams; ++key) {
     ASSERT_EQ(positions(index.read(stream_id(category_id(1), key), **snapshot)),
@@ -197,7 +200,7 @@ TEST_P(event_log_test, has_an_index_of_many_streams) {
   int absent = 0;
   for (std::uint64_t key = streams + 1; key <= 2 * streams; ++key)
     absent += index.surely_absent(stream_id(category_id(1), key)) ? 1 : 0;
-  EXPECT_GT(absent, static_cast<int>(streams) - 10) << "a hash of 30 bits is rarely shared";
+  EXPECT_GT(absent, static_cast<int>(streams) - 10) << "a hash of 38 bits is rarely shared";
 }
 
 TEST_P(event_log_test, has_an_index_that_finds_a_command_cut_off) {
@@ -205,8 +208,7 @@ TEST_P(event_log_test, has_an_index_that_finds_a_command_cut_off) {
   const finished_record first_of_two(stream_id(category_id(1), 1), 2, "x", 1);
   const std::array records{whole.bytes(), first_of_two.bytes()};
   ASSERT_TRUE(log->append(records, 1'000));
-  storage::stream_index index(*log);
-  const auto indexed = index.catch_up(storage::stream_index::check::full);
+  const auto indexed = storage::stream_index::open(*log);
   ASSERT_FALSE(indexed);
   EXPECT_EQ(indexed.error().code(), errc::corrupt);
   EXPECT_NE(indexed.error().message().find("within a command"), std::string::npos)
@@ -216,8 +218,9 @@ TEST_P(event_log_test, has_an_index_that_finds_a_command_cut_off) {
 TEST_P(event_log_test, has_an_index_that_finds_gaps_in_a_stream) {
   append(1, 1, 1);
   append(1, 3, 1);
-  storage::stream_index index(*log);
-  ASSERT_TRUE(index.catch_up());
+  const auto opened = storage::stream_index::open(*log);
+  ASSERT_TRUE(opened) << opened.error().message();
+  auto& index = **opened;
   const auto snapshot = log->snapshot();
   const auto found = index.read(stream_id(category_id(1), 1), **snapshot);
   ASSERT_FALSE(found);

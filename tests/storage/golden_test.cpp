@@ -39,8 +39,8 @@ TEST(golden_store, of_format_1_opens_and_has_what_it_had) {
   EXPECT_EQ((*snapshot)->at(log_position(2))->stream(), stream_id(category_id(1), 42));
   EXPECT_EQ((*snapshot)->at(log_position(3))->stream(),
             stream_id::from_text(category_id(2), "alice"));
-  storage::stream_index index(**log);
-  EXPECT_TRUE(index.catch_up(storage::stream_index::check::full));
+  const auto index = storage::stream_index::open(**log);
+  EXPECT_TRUE(index) << index.error().message();
 }
 
 } // namespace

@@ -32,8 +32,10 @@ protected:
     catch_up();
   }
   void catch_up() {
-    index = std::make_unique<storage::stream_index>(*log);
-    ASSERT_TRUE(index->catch_up());
+    index.reset();
+    auto opened = storage::stream_index::open(*log);
+    ASSERT_TRUE(opened) << opened.error().message();
+    index = std::move(*opened);
     auto taken = log->snapshot();
     ASSERT_TRUE(taken);
     snapshot = std::move(*taken);

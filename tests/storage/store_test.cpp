@@ -189,13 +189,11 @@ TEST_F(store_test, finds_a_damaged_record_by_its_checksum) {
   }
   auto log = open_log(store());
   ASSERT_TRUE(log);
-  storage::stream_index index(**log);
-  const auto indexed = index.catch_up(storage::stream_index::check::full);
+  const auto indexed = storage::stream_index::open(**log);
   ASSERT_FALSE(indexed);
   EXPECT_EQ(indexed.error().code(), errc::corrupt);
   EXPECT_NE(indexed.error().message().find("position 2"), std::string::npos)
     << indexed.error().message();
-  EXPECT_EQ(index.watermark(), log_position(1));
 }
 
 /// What a crash may leave of a store that was being made: any prefix of its files.

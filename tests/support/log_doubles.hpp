@@ -44,6 +44,7 @@ public:
     return to_->event_type_name(id);
   }
   storage::durability durability() const noexcept override { return to_->durability(); }
+  std::string_view store_id() const noexcept override { return to_->store_id(); }
   const std::filesystem::path& directory() const noexcept override { return to_->directory(); }
 
 private:

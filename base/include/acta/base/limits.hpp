@@ -62,6 +62,22 @@ inline constexpr std::size_t default_repeat_window = 16;
 /// errc::invalid_argument.
 inline constexpr std::size_t max_repeat_window = 65'536;
 
+/// The largest position: 40 bits, 1.1 million million events. The index and its parts count on it.
+inline constexpr std::uint64_t max_position = (std::uint64_t{1} << 40U) - 1;
+
+/// Events in one entry of the stream index: 640 bytes of positions, so that an entry stays within a
+/// page with others, and adding one event copies little.
+inline constexpr std::size_t index_chunk = 128;
+
+/// Memory of the stream index for what is not on disk yet, in bytes, by default: some 10 million
+/// events of a million streams, two halves of which one is written while the other is filled. When
+/// both are full the index waits for its disk, and an engine refuses commands (errc::overloaded).
+inline constexpr std::size_t default_index_memory = std::size_t{256} << 20U;
+
+/// Events that the stream index of an engine may be behind the log. Beyond it commands are refused
+/// (errc::overloaded) until the index's disk has caught up.
+inline constexpr std::uint64_t max_index_lag = 4'000'000;
+
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
 

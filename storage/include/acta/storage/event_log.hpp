@@ -141,6 +141,9 @@ public:
 
   [[nodiscard]] virtual storage::durability durability() const noexcept = 0;
 
+  /// Of the store, 32 hexadecimal digits that no other store has; empty for a log in memory.
+  [[nodiscard]] virtual std::string_view store_id() const noexcept = 0;
+
   /// Of the store; empty for a log in memory. What is derived from the log lies beside it.
   [[nodiscard]] virtual const std::filesystem::path& directory() const noexcept = 0;
 

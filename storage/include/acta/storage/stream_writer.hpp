@@ -47,7 +47,7 @@ struct append_result {
 ///     (*writer)->append({{{order, expected_version::none(), {&event, 1}}}});
 class stream_writer {
 public:
-  /// Indexes the log, checking it (stream_index::check::full). Errors: those of the log.
+  /// Opens the index of the log: see stream_index::open(). Errors: those of the log.
   [[nodiscard]] static result<std::unique_ptr<stream_writer>>
   open(event_log& log, const clock& dated_by = wall_clock());
 
@@ -60,10 +60,11 @@ public:
                                              const command_id& command = {});
 
   /// The index of the log, which contains everything appended here.
-  [[nodiscard]] const stream_index& index() const noexcept { return index_; }
+  [[nodiscard]] const stream_index& index() const noexcept { return *index_; }
 
 private:
-  stream_writer(event_log& log, const clock& dated_by) : log_(log), clock_(dated_by), index_(log) {}
+  stream_writer(event_log& log, const clock& dated_by, std::unique_ptr<stream_index> index) noexcept
+      : log_(log), clock_(dated_by), index_(std::move(index)) {}
 
   [[nodiscard]] result<std::vector<stream_version>>
   check_conditions(std::span<const stream_append> step) const;
@@ -71,7 +72,7 @@ private:
   event_log& log_;
   const clock& clock_;
   std::mutex mutex_; ///< One append at a time.
-  stream_index index_;
+  std::unique_ptr<stream_index> index_;
 };
 
 } // namespace acta::storage
