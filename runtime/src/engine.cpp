@@ -84,7 +84,7 @@ public:
   }
 
   [[nodiscard]] result<void> start() {
-    auto index = storage::stream_index::open(*core_.log);
+    auto index = storage::stream_index::open(*core_.log, core_.options.index);
     if (!index)
       return failure(index);
     core_.index = std::move(*index);
@@ -114,6 +114,8 @@ public:
       return failure(errc::invalid_argument,
                      fmt::format("stream {}: the outcome handler is empty",
                                  stream.to_string(category->type->category())));
+    if (auto in_time = housekeeper_->check_index_in_time(); !in_time)
+      return in_time;
     auto& committer = *core_.committer;
     if (!committer.admit())
       return failure(errc::overloaded,

@@ -18,7 +18,7 @@ namespace {
 /// Finished aggregates worth a visit, and records the index may lag. Waking costs the committer
 /// microseconds; until then the actors only wait, as long as the engine is idle at most.
 constexpr std::size_t finished_per_visit = 256;
-constexpr std::uint64_t max_index_lag = 65'536;
+constexpr std::uint64_t worth_indexing = 65'536;
 
 template <class T>
 void move_all(std::vector<T>& from, std::vector<T>& to) {
@@ -47,7 +47,10 @@ void housekeeper::stop() noexcept {
 }
 
 void housekeeper::give(work& from) {
-  const bool behind = core_.log->tail().value() - core_.index->watermark().value() > max_index_lag;
+  const auto lag = index_lag();
+  const bool behind = lag > worth_indexing;
+  if (lag > 2 * worth_indexing + core_.options.index.memory / 64)
+    is_behind_.store(true, std::memory_order_relaxed);
   if (from.repeats.empty() && from.finished.size() < finished_per_visit && !behind)
     return;
   {
@@ -85,8 +88,25 @@ result<void> housekeeper::index() {
   const std::lock_guard guard(mutex_);
   index_failure_ = indexed ? std::nullopt : std::optional(indexed.error());
   ensure(!ended_, "what ended indexes no more");
+  if (indexed)
+    is_behind_.store(false, std::memory_order_relaxed);
   indexed_.notify_all();
   return indexed;
+}
+
+std::uint64_t housekeeper::index_lag() const noexcept {
+  return core_.log->tail().value() - core_.index->watermark().value();
+}
+
+/// And tries again, as nothing is committed that would.
+result<void> housekeeper::refuse() {
+  const std::lock_guard guard(mutex_);
+  index_wanted_ = true;
+  changed_.notify_one();
+  return failure(
+    errc::overloaded,
+    fmt::format("the index of streams is {} events behind the log{}; try again later", index_lag(),
+                index_failure_ ? ": " + index_failure_->message() : ", its disk is too slow"));
 }
 
 result<void> housekeeper::index_up_to(log_position position) {

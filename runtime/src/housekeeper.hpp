@@ -5,6 +5,7 @@
 
 #include <acta/base/ids.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -39,6 +40,11 @@ public:
   /// Takes the work over if there is enough of it, or any that somebody waits for.
   void give(work& from);
 
+  /// errc::overloaded if the index is too far behind the log. Any thread; one load, mostly.
+  [[nodiscard]] result<void> check_index_in_time() {
+    return is_behind_.load(std::memory_order_relaxed) ? refuse() : result<void>{};
+  }
+
   /// Waits until the index has reached a position of the log. Any thread but this one's.
   [[nodiscard]] result<void> index_up_to(log_position position);
 
@@ -48,6 +54,8 @@ public:
 private:
   void run() noexcept;
   [[nodiscard]] result<void> index();
+  [[nodiscard]] result<void> refuse();
+  [[nodiscard]] std::uint64_t index_lag() const noexcept;
   void do_work(work& todo);
   [[nodiscard]] settlement answer_repeat(settlement&& repeat) const;
 
@@ -59,7 +67,8 @@ private:
   bool index_wanted_ = false;
   bool stopping_ = false;
   bool ended_ = false;
-  std::condition_variable indexed_; ///< The index has moved, or cannot, or the thread has ended.
+  std::atomic<bool> is_behind_{false}; ///< A lone flag: who sees it late is refused late.
+  std::condition_variable indexed_;    ///< The index has moved, or cannot, or the thread has ended.
   std::optional<error> index_failure_;
   std::thread thread_;
 };

@@ -74,9 +74,7 @@ inline constexpr std::size_t index_chunk = 128;
 /// both are full the index waits for its disk, and an engine refuses commands (errc::overloaded).
 inline constexpr std::size_t default_index_memory = std::size_t{256} << 20U;
 
-/// Events that the stream index of an engine may be behind the log. Beyond it commands are refused
-/// (errc::overloaded) until the index's disk has caught up.
-inline constexpr std::uint64_t max_index_lag = 4'000'000;
+
 
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
