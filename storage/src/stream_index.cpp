@@ -4,6 +4,7 @@
 #include "index_delta.hpp"
 #include "index_file.hpp"
 #include "index_key.hpp"
+#include "retention.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -56,7 +57,7 @@ constexpr std::size_t sorting_memory = 16;
 class stream_index::implementation {
 public:
   implementation(const event_log& log, const stream_index_options& options)
-      : log_(log), options_(options) {}
+      : log_(log), options_(options), retention_(log) {}
   ~implementation() {
     if (!indexer_.joinable())
       return;
@@ -107,25 +108,44 @@ public:
                                                       const log_snapshot& snapshot,
                                                       stream_version from, std::size_t max,
                                                       direction way) const {
+    const auto all = parts();
+    const auto first = first_readable(all, stream, snapshot);
+    if (!first)
+      return std::unexpected(first.error());
     if (max == 0)
       return std::vector<record_view>{};
     if (way == direction::forward)
-      return read_forward(stream, snapshot, std::max<std::uint64_t>(from.value(), 1), max);
-    return read_backward(stream, snapshot, from.value(), max);
+      return read_forward(all, stream, snapshot, std::max(from.value(), *first), max);
+    return read_backward(all, stream, snapshot, from.value(), *first, max);
+  }
+
+  [[nodiscard]] result<stream_version> version(const stream_id& stream,
+                                               const log_snapshot& snapshot) const {
+    const auto all = parts();
+    const auto newest = read_backward(all, stream, snapshot, UINT64_MAX, 1, 1);
+    if (!newest)
+      return std::unexpected(newest.error());
+    if (!newest->empty())
+      return newest->front().version();
+    const auto first = first_readable(all, stream, snapshot); // its events may all be archived
+    if (!first)
+      return std::unexpected(first.error());
+    return stream_version(*first - 1);
+  }
+
+  [[nodiscard]] result<stream_version> first_version(const stream_id& stream,
+                                                     const log_snapshot& snapshot) const {
+    const auto first = first_readable(parts(), stream, snapshot);
+    if (!first)
+      return std::unexpected(first.error());
+    return stream_version(*first);
   }
 
   [[nodiscard]] bool surely_absent(const stream_id& stream) const {
     const auto all = parts();
-    const auto hash = stream_hash(stream);
-    if (all.newer->newest(hash) != 0 || (all.older && all.older->newest(hash) != 0))
-      return false;
-    if (all.stored == 0)
-      return true;
-    const auto reader = index_file::reader::begin(*file_);
-    if (!reader)
-      return false; // whoever reads the stream is told
-    const auto newest = reader->newest(stream, log_position(all.stored));
-    return newest && !*newest;
+    const auto truncations = retention_.of(stream.category());
+    return has_none(all, stream)
+           && (truncations == category_id(0) || has_none(all, in_category(stream, truncations)));
   }
 
   [[nodiscard]] result<std::vector<stream_info>> streams(const log_snapshot& snapshot,
@@ -142,6 +162,19 @@ private:
   [[nodiscard]] parts_of_index parts() const {
     const std::lock_guard guard(mutex_);
     return {older_, newer_, stored_};
+  }
+
+  [[nodiscard]] bool has_none(const parts_of_index& all, const stream_id& stream) const {
+    const auto hash = stream_hash(stream);
+    if (all.newer->newest(hash) != 0 || (all.older && all.older->newest(hash) != 0))
+      return false;
+    if (all.stored == 0)
+      return true;
+    const auto reader = index_file::reader::begin(*file_);
+    if (!reader)
+      return false; // whoever reads the stream is told
+    const auto newest = reader->newest(stream, log_position(all.stored));
+    return newest && !*newest;
   }
 
   [[nodiscard]] result<void> open_file() {
@@ -265,14 +298,15 @@ private:
     }
   }
 
-  [[nodiscard]] result<std::vector<record_view>> read_forward(const stream_id& stream,
-                                                              const log_snapshot& snapshot,
-                                                              std::uint64_t from,
-                                                              std::size_t max) const;
-  [[nodiscard]] result<std::vector<record_view>> read_backward(const stream_id& stream,
-                                                               const log_snapshot& snapshot,
-                                                               std::uint64_t from,
-                                                               std::size_t max) const;
+  [[nodiscard]] result<std::uint64_t> first_readable(const parts_of_index& all,
+                                                     const stream_id& stream,
+                                                     const log_snapshot& snapshot) const;
+  [[nodiscard]] result<std::vector<record_view>>
+  read_forward(const parts_of_index& all, const stream_id& stream, const log_snapshot& snapshot,
+               std::uint64_t from, std::size_t max) const;
+  [[nodiscard]] result<std::vector<record_view>>
+  read_backward(const parts_of_index& all, const stream_id& stream, const log_snapshot& snapshot,
+                std::uint64_t from, std::uint64_t down_to, std::size_t max) const;
   template <class Look>
   [[nodiscard]] result<std::uint64_t> walk(const parts_of_index& all, const stream_id& stream,
                                            const log_snapshot& snapshot, Look look) const;
@@ -287,6 +321,7 @@ private:
 
   const event_log& log_;
   stream_index_options options_;
+  retention_categories retention_;
   std::unique_ptr<index_file> file_; ///< Null for a log in memory. flush() is the indexer's.
 
   mutable std::mutex mutex_;
@@ -363,10 +398,29 @@ stream_index::implementation::read_disk(const parts_of_index& all, const stream_
   return records;
 }
 
+/// 1, or what its newest truncation says.
+result<std::uint64_t>
+stream_index::implementation::first_readable(const parts_of_index& all, const stream_id& stream,
+                                             const log_snapshot& snapshot) const {
+  const auto truncations = retention_.of(stream.category());
+  if (truncations == category_id(0))
+    return 1;
+  const auto newest =
+    read_backward(all, in_category(stream, truncations), snapshot, UINT64_MAX, 1, 1);
+  if (!newest)
+    return std::unexpected(newest.error());
+  if (newest->empty())
+    return 1;
+  const auto before = truncated_before(newest->front());
+  if (!before)
+    return std::unexpected(before.error());
+  return before->value();
+}
+
 result<std::vector<record_view>>
-stream_index::implementation::read_forward(const stream_id& stream, const log_snapshot& snapshot,
-                                           std::uint64_t from, std::size_t max) const {
-  const auto all = parts();
+stream_index::implementation::read_forward(const parts_of_index& all, const stream_id& stream,
+                                           const log_snapshot& snapshot, std::uint64_t from,
+                                           std::size_t max) const {
   auto found = read_disk(all, stream, snapshot, from, max, direction::forward);
   if (!found || found->size() == max)
     return found;
@@ -386,28 +440,33 @@ stream_index::implementation::read_forward(const stream_id& stream, const log_sn
   return found;
 }
 
+/// From version `from` to version `down_to`.
 result<std::vector<record_view>>
-stream_index::implementation::read_backward(const stream_id& stream, const log_snapshot& snapshot,
-                                            std::uint64_t from, std::size_t max) const {
-  const auto all = parts();
+stream_index::implementation::read_backward(const parts_of_index& all, const stream_id& stream,
+                                            const log_snapshot& snapshot, std::uint64_t from,
+                                            std::uint64_t down_to, std::size_t max) const {
   std::vector<record_view> found;
   const auto seen = walk(all, stream, snapshot, [&](const record_view& record) {
-    if (record.version().value() <= from)
+    const auto version = record.version().value();
+    if (version <= from && version >= down_to)
       found.push_back(record);
-    return found.size() < max;
+    return found.size() < max && version > down_to;
   });
   if (!seen)
     return std::unexpected(seen.error());
   const auto next = *seen == 0 ? from : std::min(from, *seen - 1);
-  if (found.size() == max || next == 0)
+  if (found.size() == max || next < down_to)
     return found;
-  auto older = read_disk(all, stream, snapshot, next, max - found.size(), direction::backward);
+  const auto wanted = std::min<std::uint64_t>(max - found.size(), next - down_to + 1);
+  const auto older = read_disk(all, stream, snapshot, next, wanted, direction::backward);
   if (!older)
     return older;
   const auto newest = older->empty() ? 0 : older->front().version().value();
   if (*seen != 0 && newest != next)
     return gap(stream, *seen, newest + 1);
-  found.insert(found.end(), older->begin(), older->end());
+  for (const auto& record : *older)
+    if (record.version().value() >= down_to)
+      found.push_back(record);
   return found;
 }
 
@@ -429,6 +488,8 @@ stream_index::implementation::page_of(const parts_of_index& all, const log_snaps
   std::map<std::string, stream_id> page;
   const auto add = [&](const stream_id& stream) {
     auto end = end_of(stream);
+    if (log_.category_name(stream.category()).starts_with(retention_prefix))
+      return;
     if (end <= begin || (category != category_id(0) && stream.category() != category)
         || (page.size() == max && end >= page.rbegin()->first))
       return;
@@ -475,10 +536,11 @@ stream_index::implementation::streams(const log_snapshot& snapshot, std::size_t 
     if (!page)
       return std::unexpected(page.error());
     for (const auto& [key, stream] : *page) {
-      const auto newest = read_backward(stream, snapshot, UINT64_MAX, 1);
+      const auto newest =
+        read(stream, snapshot, stream_version(UINT64_MAX), 1, direction::backward);
       if (!newest)
         return std::unexpected(newest.error());
-      if (!newest->empty() && found.size() < max) // else it is newer than the snapshot
+      if (!newest->empty() && found.size() < max) // else it was removed, or is newer
         found.push_back({stream, newest->front().version()});
     }
     if (found.size() == max || page->size() < max)
@@ -521,11 +583,12 @@ result<std::vector<record_view>> stream_index::read(const stream_id& stream,
 
 result<stream_version> stream_index::version(const stream_id& stream,
                                              const log_snapshot& snapshot) const {
-  const auto newest =
-    implementation_->read(stream, snapshot, stream_version(UINT64_MAX), 1, direction::backward);
-  if (!newest)
-    return std::unexpected(newest.error());
-  return newest->empty() ? stream_version(0) : newest->front().version();
+  return implementation_->version(stream, snapshot);
+}
+
+result<stream_version> stream_index::first_version(const stream_id& stream,
+                                                   const log_snapshot& snapshot) const {
+  return implementation_->first_version(stream, snapshot);
 }
 
 result<std::vector<stream_info>> stream_index::streams(const log_snapshot& snapshot,

@@ -1,5 +1,7 @@
 #include <acta/storage/stream_writer.hpp>
 
+#include "retention.hpp"
+
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 #include <acta/storage/record.hpp>
@@ -27,6 +29,9 @@ public:
                       "it is named twice in one step; put its events together");
       if (log_.category_name(part.stream.category()).empty())
         return refuse(errc::invalid_argument, part, "its category has no name: register it");
+      if (log_.category_name(part.stream.category()).starts_with(retention_prefix))
+        return refuse(errc::invalid_argument, part,
+                      "it has the truncations of another: see stream_writer::truncate()");
       if (part.events.size() > limits::max_events_per_command)
         return refuse(errc::too_large, part,
                       fmt::format("{} events in one step, {} at most", part.events.size(),
@@ -149,11 +154,15 @@ stream_writer::check_conditions(std::span<const stream_append> step) const {
     const auto actual = index_->version(part.stream, **snapshot);
     if (!actual)
       return std::unexpected(actual.error());
+    const auto first = index_->first_version(part.stream, **snapshot);
+    if (!first)
+      return std::unexpected(first.error());
     versions.push_back(*actual);
-    if (!part.expected.matches(*actual))
-      violated += fmt::format("stream {}: expected {}, and it has version {}; ",
+    if (!part.expected.matches(*actual, *actual >= *first))
+      violated += fmt::format("stream {}: expected {}, and it has version {}{}; ",
                               part.stream.to_string(log_.category_name(part.stream.category())),
-                              part.expected.to_string(), actual->value());
+                              part.expected.to_string(), actual->value(),
+                              *actual < *first && actual->value() != 0 ? " and was removed" : "");
   }
   ensure(versions.size() == step.size(), "each stream has a version");
   if (!violated.empty())
@@ -171,17 +180,78 @@ result<append_result> stream_writer::append(std::span<const stream_append> step,
   auto versions = check_conditions(step);
   if (!versions)
     return failure(versions);
-  const encoded_step encoded(step, *versions, command);
-  const auto last = log_.append(encoded.records(), clock_.now_ns());
+  const auto last = store(step, *versions, command);
   if (!last)
     return std::unexpected(last.error());
+  for (std::size_t i = 0; i < step.size(); ++i)
+    (*versions)[i] = stream_version((*versions)[i].value() + step[i].events.size());
+  return append_result{.position = *last, .versions = std::move(*versions)};
+}
+
+/// Of streams that have these versions.
+result<log_position> stream_writer::store(std::span<const stream_append> step,
+                                          std::span<const stream_version> versions,
+                                          const command_id& command) {
+  const encoded_step encoded(step, versions, command);
+  const auto last = log_.append(encoded.records(), clock_.now_ns());
+  if (!last)
+    return last;
   if (auto indexed = index_->catch_up(); !indexed)
     return failure(indexed.error().code(),
                    "the step is stored, but cannot be read back: " + indexed.error().message());
   ensure(index_->watermark() == *last, "nobody else writes the log");
-  for (std::size_t i = 0; i < step.size(); ++i)
-    (*versions)[i] = stream_version((*versions)[i].value() + step[i].events.size());
-  return append_result{.position = *last, .versions = std::move(*versions)};
+  return last;
+}
+
+result<log_position> stream_writer::truncate(const stream_id& stream, stream_version before) {
+  return truncate_or_remove(stream, before);
+}
+
+result<log_position> stream_writer::remove(const stream_id& stream) {
+  return truncate_or_remove(stream, std::nullopt);
+}
+
+/// Removes it if there is no version.
+result<log_position>
+stream_writer::truncate_or_remove(const stream_id& stream,
+                                  std::optional<stream_version> first_to_keep) {
+  const std::lock_guard guard(mutex_);
+  if (auto indexed = index_->catch_up(); !indexed)
+    return failure(indexed);
+  auto taken = log_.snapshot();
+  if (!taken)
+    return failure(taken);
+  const auto& snapshot = **taken;
+  const auto version = index_->version(stream, snapshot);
+  if (!version)
+    return std::unexpected(version.error());
+  const auto before = first_to_keep.value_or(version->next());
+  const auto category = log_.category_name(stream.category());
+  if (before > version->next())
+    return failure(errc::invalid_argument,
+                   fmt::format("stream {}: it has version {}, so nothing before version {} can be "
+                               "truncated; {} at most",
+                               stream.to_string(category), version->value(), before.value(),
+                               version->value() + 1));
+  const auto first = index_->first_version(stream, snapshot);
+  if (!first)
+    return std::unexpected(first.error());
+  if (before <= *first)
+    return log_.tail();
+  const auto truncations =
+    log_.register_category(std::string(retention_prefix) + std::string(category));
+  if (!truncations)
+    return std::unexpected(truncations.error());
+  const auto type = log_.register_event_type(truncated_event);
+  if (!type)
+    return std::unexpected(type.error());
+  const auto payload = truncation_payload(before);
+  const new_event event{.type = *type, .payload = payload};
+  const stream_append step{in_category(stream, *truncations), expected_version::any(), {&event, 1}};
+  const auto earlier = index_->version(step.stream, snapshot);
+  if (!earlier)
+    return std::unexpected(earlier.error());
+  return store({&step, 1}, {&*earlier, 1}, {});
 }
 
 } // namespace acta::storage

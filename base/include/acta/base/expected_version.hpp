@@ -22,10 +22,14 @@ public:
   }
 
   [[nodiscard]] constexpr bool matches(stream_version actual) const noexcept {
+    return matches(actual, actual != stream_version(0));
+  }
+  /// Of a stream that may have been removed: then it has a version, and no events.
+  [[nodiscard]] constexpr bool matches(stream_version actual, bool has_events) const noexcept {
     switch (kind_) {
       case kind::any: return true;
-      case kind::exists: return actual != stream_version(0);
-      case kind::exact: return actual == version_;
+      case kind::exists: return has_events;
+      case kind::exact: return actual == version_ || (version_ == stream_version(0) && !has_events);
     }
     return false;
   }

@@ -74,8 +74,6 @@ inline constexpr std::size_t index_chunk = 128;
 /// both are full the index waits for its disk, and an engine refuses commands (errc::overloaded).
 inline constexpr std::size_t default_index_memory = std::size_t{256} << 20U;
 
-
-
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
 

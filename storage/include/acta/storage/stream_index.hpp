@@ -79,9 +79,15 @@ public:
                                         std::size_t = 0,
                                         direction = direction::forward) const = delete;
 
-  /// The newest version of a stream, as read() sees it; 0 if it does not exist.
+  /// The newest version a stream has had in `snapshot`; 0 if it never existed. It stays when the
+  /// stream is truncated.
   [[nodiscard]] result<stream_version> version(const stream_id& stream,
                                                const log_snapshot& snapshot) const;
+
+  /// The first version of a stream that can be read: 1, or higher where it was truncated
+  /// (stream_writer::truncate()); then what is before it is not read, as if it were not there.
+  [[nodiscard]] result<stream_version> first_version(const stream_id& stream,
+                                                     const log_snapshot& snapshot) const;
 
   /// Streams with their versions, `max` at most, in the order of category, kind of key and key:
   /// those that follow `after`, or all; of a category, or of all (0). The next page follows the
@@ -92,8 +98,8 @@ public:
                                                          const std::optional<stream_id>& after = {},
                                                          category_id category = {}) const;
 
-  /// True if the index has no event whose stream shares this stream's hash: it is new. Never true
-  /// for a stream that has indexed events. Cheap: no read of the log.
+  /// True if the index has no event, and no truncation, of a stream that shares this stream's hash:
+  /// it is new. Never true for a stream that has indexed events. Cheap: no read of the log.
   [[nodiscard]] bool surely_absent(const stream_id& stream) const noexcept;
 
 private:

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -59,6 +60,18 @@ public:
   [[nodiscard]] result<append_result> append(std::span<const stream_append> step,
                                              const command_id& command = {});
 
+  /// From now on the stream's events before version `before` are not read: not as the stream, nor
+  /// by an aggregate. The log keeps them, and scans show them, until it is archived. Numbering goes
+  /// on: version() stays. What is truncated stays so; a lower `before` does nothing. Stored in the
+  /// log, as durable as an append. errc::invalid_argument beyond the version that comes next.
+  /// Returns the log's tail.
+  [[nodiscard]] result<log_position> truncate(const stream_id& stream, stream_version before);
+
+  /// Truncates all of a stream: expected_version::exists() does not hold any more, none() does, and
+  /// an append makes it exist again, at the version after the last one. Without effect on one that
+  /// has no events.
+  [[nodiscard]] result<log_position> remove(const stream_id& stream);
+
   /// The index of the log, which contains everything appended here.
   [[nodiscard]] const stream_index& index() const noexcept { return *index_; }
 
@@ -66,6 +79,11 @@ private:
   stream_writer(event_log& log, const clock& dated_by, std::unique_ptr<stream_index> index) noexcept
       : log_(log), clock_(dated_by), index_(std::move(index)) {}
 
+  [[nodiscard]] result<log_position>
+  truncate_or_remove(const stream_id& stream, std::optional<stream_version> first_to_keep);
+  [[nodiscard]] result<log_position> store(std::span<const stream_append> step,
+                                           std::span<const stream_version> versions,
+                                           const command_id& command);
   [[nodiscard]] result<std::vector<stream_version>>
   check_conditions(std::span<const stream_append> step) const;
 

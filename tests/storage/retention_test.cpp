@@ -1,0 +1,183 @@
+#include "../support/any_log.hpp"
+
+#include <acta/storage/stream_writer.hpp>
+#include <acta/storage/verify.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace acta::tests {
+namespace {
+
+using storage::direction;
+using storage::stream_append;
+using storage::stream_writer;
+
+using numbers = std::vector<std::uint64_t>;
+constexpr stream_version newest{UINT64_MAX};
+
+class retention_test : public any_log_test {
+protected:
+  void SetUp() override {
+    any_log_test::SetUp();
+    ASSERT_TRUE(log->register_category("order"));
+    ASSERT_TRUE(log->register_event_type("placed"));
+    open();
+    add(order, 5);
+  }
+  void TearDown() override { writer.reset(); }
+  void open() {
+    writer.reset();
+    auto opened = stream_writer::open(*log);
+    ASSERT_TRUE(opened) << opened.error().message();
+    writer = std::move(*opened);
+  }
+  void add(const stream_id& to, std::size_t count) {
+    const std::string text = "payload";
+    const std::vector<storage::new_event> events(
+      count, {.type = event_type_id(1), .payload = std::as_bytes(std::span(text))});
+    const auto added =
+      writer->append(std::array{stream_append{to, expected_version::any(), events}});
+    ASSERT_TRUE(added) << added.error().message();
+  }
+  [[nodiscard]] bool holds(expected_version expected) const {
+    return writer->append(std::array{stream_append{order, expected, {}}}).has_value();
+  }
+  [[nodiscard]] numbers versions(const stream_id& of, stream_version from, std::size_t max = 100,
+                                 direction way = direction::forward) const {
+    const auto snapshot = log->snapshot();
+    const auto read = writer->index().read(of, **snapshot, from, max, way);
+    EXPECT_TRUE(read) << read.error().message();
+    numbers all;
+    for (const auto& record : *read)
+      all.push_back(record.version().value());
+    return all;
+  }
+  [[nodiscard]] std::uint64_t version() const {
+    const auto snapshot = log->snapshot();
+    return writer->index().version(order, **snapshot)->value();
+  }
+
+  const stream_id order{category_id(1), 42};
+  const stream_id other{category_id(1), 43};
+  std::unique_ptr<stream_writer> writer;
+};
+
+TEST_P(retention_test, a_truncated_stream_is_read_from_where_it_begins_now) { // C54, C56, E93
+  ASSERT_TRUE(writer->truncate(order, stream_version(4)));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(versions(order, stream_version(1)), (numbers{4, 5}));
+    EXPECT_EQ(versions(order, stream_version(3)), (numbers{4, 5}));
+    EXPECT_EQ(versions(order, stream_version(5)), (numbers{5}));
+    EXPECT_EQ(versions(order, newest, 100, direction::backward), (numbers{5, 4}));
+    EXPECT_EQ(versions(order, newest, 1, direction::backward), (numbers{5}));
+    EXPECT_TRUE(versions(order, stream_version(3), 100, direction::backward).empty());
+    EXPECT_EQ(version(), 5U);
+    open(); // the truncation is in the log
+  }
+  add(order, 1);
+  EXPECT_EQ(versions(order, stream_version(1)), (numbers{4, 5, 6}));
+}
+
+TEST_P(retention_test, what_is_truncated_stays_so) { // E93
+  ASSERT_TRUE(writer->truncate(order, stream_version(4)));
+  const auto tail = log->tail();
+  EXPECT_EQ(writer->truncate(order, stream_version(2)), tail) << "nothing was stored";
+  EXPECT_EQ(versions(order, stream_version(1)), (numbers{4, 5}));
+  ASSERT_TRUE(writer->truncate(order, stream_version(5)));
+  EXPECT_EQ(versions(order, stream_version(1)), (numbers{5}));
+}
+
+TEST_P(retention_test, events_that_are_not_there_yet_cannot_be_truncated) { // E98
+  const auto refused = writer->truncate(order, stream_version(7));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::invalid_argument);
+  EXPECT_EQ(refused.error().message(), "stream order/42: it has version 5, so nothing before "
+                                       "version 7 can be truncated; 6 at most");
+  EXPECT_EQ(versions(order, stream_version(1)).size(), 5U);
+}
+
+TEST_P(retention_test, a_removed_stream_has_no_events_and_keeps_its_version) { // E88
+  ASSERT_TRUE(writer->remove(order));
+  EXPECT_TRUE(versions(order, stream_version(1)).empty());
+  EXPECT_TRUE(versions(order, newest, 9, direction::backward).empty());
+  EXPECT_EQ(version(), 5U);
+  const auto tail = log->tail();
+  EXPECT_EQ(writer->remove(order), tail) << "a second time does nothing";
+  EXPECT_EQ(writer->remove(other), tail) << "nor does one that never was";
+}
+
+TEST_P(retention_test, conditions_take_a_removed_stream_for_one_without_events) { // A32
+  ASSERT_TRUE(writer->remove(order));
+  EXPECT_TRUE(holds(expected_version::any()));
+  EXPECT_TRUE(holds(expected_version::none()));
+  EXPECT_FALSE(holds(expected_version::exists()));
+  EXPECT_TRUE(holds(expected_version::exactly(stream_version(5))));
+  EXPECT_FALSE(holds(expected_version::exactly(stream_version(4))));
+  const auto refused =
+    writer->append(std::array{stream_append{order, expected_version::exists(), {}}});
+  EXPECT_NE(refused.error().message().find("it has version 5 and was removed"), std::string::npos)
+    << refused.error().message();
+}
+
+TEST_P(retention_test, numbering_goes_on_when_a_removed_stream_is_appended_to) { // E91
+  ASSERT_TRUE(writer->remove(order));
+  add(order, 3);
+  EXPECT_EQ(versions(order, stream_version(1)), (numbers{6, 7, 8}));
+  EXPECT_TRUE(holds(expected_version::exists()));
+  EXPECT_FALSE(holds(expected_version::none()));
+  ASSERT_TRUE(writer->remove(order));
+  EXPECT_TRUE(versions(order, stream_version(1)).empty());
+}
+
+TEST_P(retention_test, scans_of_the_log_still_show_what_was_removed) { // E88
+  ASSERT_TRUE(writer->remove(order));
+  const auto snapshot = log->snapshot();
+  const auto cursor = (*snapshot)->scan(log_position(1), {.category = category_id(1)});
+  EXPECT_EQ((*cursor)->next()->size(), 5U);
+}
+
+TEST_P(retention_test, other_streams_are_not_touched) { // E89
+  add(other, 2);
+  ASSERT_TRUE(writer->remove(order));
+  EXPECT_EQ(versions(other, stream_version(1)), (numbers{1, 2}));
+}
+
+TEST_P(retention_test, a_removed_stream_is_not_listed_and_truncations_are_no_streams) { // C76
+  add(other, 2);
+  ASSERT_TRUE(writer->truncate(other, stream_version(2)));
+  ASSERT_TRUE(writer->remove(order));
+  const auto snapshot = log->snapshot();
+  const auto listed = writer->index().streams(**snapshot, 10);
+  ASSERT_TRUE(listed) << listed.error().message();
+  ASSERT_EQ(listed->size(), 1U);
+  EXPECT_EQ(listed->front().stream, other);
+  EXPECT_EQ(listed->front().version, stream_version(2));
+}
+
+TEST_P(retention_test, truncations_cannot_be_appended_by_hand) {
+  ASSERT_TRUE(writer->remove(order));
+  const auto refused = writer->append(
+    std::array{stream_append{stream_id(category_id(2), 42), expected_version::any(), {}}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::invalid_argument);
+}
+
+TEST_P(retention_test, a_log_with_truncations_is_sound) {
+  ASSERT_TRUE(writer->truncate(order, stream_version(2)));
+  ASSERT_TRUE(writer->truncate(order, stream_version(3)));
+  ASSERT_TRUE(writer->remove(order));
+  const auto found = storage::verify(*log);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->problems, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(logs, retention_test, any_log, name_of_log);
+
+} // namespace
+} // namespace acta::tests
