@@ -1,0 +1,289 @@
+#include "index_view.hpp"
+
+#include "index_key.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+namespace acta::storage {
+
+namespace {
+
+[[nodiscard]] std::string as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Greater than every key of the stream's entries, and less than those of the next.
+[[nodiscard]] std::string end_of(const stream_id& stream) {
+  index_key key(stream);
+  key.set_version(stream_version(UINT64_MAX));
+  return as_text(key.bytes());
+}
+
+/// Less than every key of the category's streams.
+[[nodiscard]] std::string start_of(category_id category) {
+  return as_text(index_key(category, 0).bytes().first(2));
+}
+
+} // namespace
+
+index_view::index_view(const event_log& log, const retention_categories& retention,
+                       const index_file* file, std::shared_ptr<const index_delta> older,
+                       std::shared_ptr<const index_delta> newer, std::uint64_t stored) noexcept
+    : log_(log), retention_(retention), file_(file), older_(std::move(older)),
+      newer_(std::move(newer)), stored_(stored) {
+  ensure(newer_ != nullptr, "an index that is open has a delta");
+  ensure(stored_ == 0 || file_ != nullptr, "what is on disk is in a file");
+}
+
+result<std::vector<record_view>> index_view::read(const stream_id& stream,
+                                                  const log_snapshot& snapshot, stream_version from,
+                                                  std::size_t max, direction way) const {
+  const auto first = first_version(stream, snapshot);
+  if (!first)
+    return std::unexpected(first.error());
+  if (max == 0)
+    return std::vector<record_view>{};
+  if (way == direction::forward)
+    return read_forward(stream, snapshot, std::max(from, *first).value(), max);
+  return read_backward(stream, snapshot, from.value(), first->value(), max);
+}
+
+result<stream_version> index_view::version(const stream_id& stream,
+                                           const log_snapshot& snapshot) const {
+  const auto newest = read_backward(stream, snapshot, UINT64_MAX, 1, 1);
+  if (!newest)
+    return std::unexpected(newest.error());
+  if (!newest->empty())
+    return newest->front().version();
+  const auto first = first_version(stream, snapshot); // its events may all be archived
+  if (!first)
+    return first;
+  return stream_version(first->value() - 1);
+}
+
+bool index_view::surely_absent(const stream_id& stream) const {
+  const auto truncations = retention_.of(stream.category());
+  return has_none(stream)
+         && (truncations == category_id(0) || has_none(in_category(stream, truncations)));
+}
+
+bool index_view::has_none(const stream_id& stream) const {
+  const auto hash = stream_hash(stream);
+  if (newer_->newest(hash) != 0 || (older_ && older_->newest(hash) != 0))
+    return false;
+  if (stored_ == 0)
+    return true;
+  const auto reader = index_file::reader::begin(*file_);
+  if (!reader)
+    return false; // whoever reads the stream is told
+  const auto newest = reader->newest(stream, log_position(stored_));
+  return newest && !*newest;
+}
+
+/// Shows `look` the records of a stream that are in the deltas, newest first, until it returns
+/// false; checks that their versions are consecutive. Returns the last version it saw, 0 for none.
+template <class Look>
+result<std::uint64_t> index_view::walk(const stream_id& stream, const log_snapshot& snapshot,
+                                       Look look) const {
+  std::uint64_t seen = 0;
+  const auto hash = stream_hash(stream);
+  for (const auto* delta : {newer_.get(), older_.get()}) {
+    if (delta == nullptr)
+      continue;
+    for (auto at = delta->newest(hash); at != 0; at = delta->before(at)) {
+      if (log_position(at) > snapshot.tail())
+        continue; // indexed since the snapshot was taken
+      const auto record = snapshot.at(log_position(at));
+      if (!record)
+        return std::unexpected(record.error());
+      if (!record->is_of(stream))
+        continue; // of another stream with this hash
+      const auto version = record->version().value();
+      if (version == 0 || (seen != 0 && version != seen - 1))
+        return gap(stream, version, seen == 0 ? 1 : seen - 1);
+      seen = version;
+      if (!look(*record))
+        return seen;
+    }
+  }
+  return seen;
+}
+
+/// The records of a stream that are in the index on disk.
+result<std::vector<record_view>> index_view::read_disk(const stream_id& stream,
+                                                       const log_snapshot& snapshot,
+                                                       std::uint64_t from, std::size_t max,
+                                                       direction way) const {
+  std::vector<record_view> records;
+  if (stored_ == 0)
+    return records;
+  const auto reader = index_file::reader::begin(*file_);
+  if (!reader)
+    return std::unexpected(reader.error());
+  std::vector<indexed_event> found;
+  const auto up_to = std::min(log_position(stored_), snapshot.tail());
+  if (auto read = reader->read(stream, stream_version(from), max, way, up_to, found); !read)
+    return failure(read);
+  records.reserve(found.size());
+  for (const auto& [version, position] : found) {
+    const auto record = snapshot.at(position);
+    if (!record)
+      return std::unexpected(record.error());
+    if (!record->is_of(stream) || record->version() != version)
+      return failure(
+        errc::corrupt,
+        fmt::format("stream {}: the index has version {} at position {}, where the log "
+                    "has another event; close the store, remove '{}' and open it "
+                    "again: the index is made anew",
+                    stream.to_string(log_.category_name(stream.category())), version.value(),
+                    position.value(), (log_.directory() / "index").string()));
+    records.push_back(*record);
+  }
+  return records;
+}
+
+result<stream_version> index_view::first_version(const stream_id& stream,
+                                                 const log_snapshot& snapshot) const {
+  const auto truncations = retention_.of(stream.category());
+  if (truncations == category_id(0))
+    return stream_version(1);
+  const auto newest = read_backward(in_category(stream, truncations), snapshot, UINT64_MAX, 1, 1);
+  if (!newest)
+    return std::unexpected(newest.error());
+  return newest->empty() ? stream_version(1) : truncated_before(newest->front());
+}
+
+result<std::vector<record_view>> index_view::read_forward(const stream_id& stream,
+                                                          const log_snapshot& snapshot,
+                                                          std::uint64_t from,
+                                                          std::size_t max) const {
+  auto found = read_disk(stream, snapshot, from, max, direction::forward);
+  if (!found || found->size() == max)
+    return found;
+  const auto oldest = found->empty() ? from : found->back().version().value() + 1;
+  std::vector<record_view> newest_first;
+  const auto seen = walk(stream, snapshot, [&](const record_view& record) {
+    const auto version = record.version().value();
+    if (version >= oldest && version - from < max)
+      newest_first.push_back(record);
+    return version > oldest;
+  });
+  if (!seen)
+    return std::unexpected(seen.error());
+  if (*seen > oldest)
+    return gap(stream, *seen, oldest);
+  found->insert(found->end(), newest_first.rbegin(), newest_first.rend());
+  return found;
+}
+
+/// From version `from` to version `down_to`.
+result<std::vector<record_view>>
+index_view::read_backward(const stream_id& stream, const log_snapshot& snapshot, std::uint64_t from,
+                          std::uint64_t down_to, std::size_t max) const {
+  std::vector<record_view> found;
+  const auto seen = walk(stream, snapshot, [&](const record_view& record) {
+    const auto version = record.version().value();
+    if (version <= from && version >= down_to)
+      found.push_back(record);
+    return found.size() < max && version > down_to;
+  });
+  if (!seen)
+    return std::unexpected(seen.error());
+  const auto next = *seen == 0 ? from : std::min(from, *seen - 1);
+  if (found.size() == max || next < down_to)
+    return found;
+  const auto wanted = std::min<std::uint64_t>(max - found.size(), next - down_to + 1);
+  const auto older = read_disk(stream, snapshot, next, wanted, direction::backward);
+  if (!older)
+    return older;
+  const auto newest = older->empty() ? 0 : older->front().version().value();
+  if (*seen != 0 && newest != next)
+    return gap(stream, *seen, newest + 1);
+  for (const auto& record : *older)
+    if (record.version().value() >= down_to)
+      found.push_back(record);
+  return found;
+}
+
+std::unexpected<error> index_view::gap(const stream_id& stream, std::uint64_t version,
+                                       std::uint64_t expected) const {
+  return failure(errc::corrupt,
+                 fmt::format("stream {}: version {} where {} must be; the log is damaged: restore "
+                             "a backup",
+                             stream.to_string(log_.category_name(stream.category())), version,
+                             expected));
+}
+
+/// Streams by the ends of their keys, which are greater than `begin`: the first `max`.
+result<std::map<std::string, stream_id>> index_view::page_of(const log_snapshot& snapshot,
+                                                             const std::string& begin,
+                                                             std::size_t max,
+                                                             category_id category) const {
+  std::map<std::string, stream_id> page;
+  const auto add = [&](const stream_id& stream) {
+    auto end = end_of(stream);
+    if (log_.category_name(stream.category()).starts_with(retention_prefix))
+      return;
+    if (end <= begin || (category != category_id(0) && stream.category() != category)
+        || (page.size() == max && end >= page.rbegin()->first))
+      return;
+    page.emplace(std::move(end), stream);
+    if (page.size() > max)
+      page.erase(std::prev(page.end()));
+  };
+  if (stored_ != 0) {
+    const auto reader = index_file::reader::begin(*file_);
+    if (!reader)
+      return std::unexpected(reader.error());
+    const auto on_disk = reader->streams(std::as_bytes(std::span(begin)), max);
+    if (!on_disk)
+      return std::unexpected(on_disk.error());
+    for (const auto& one : *on_disk)
+      add(one);
+  }
+  auto cursor = snapshot.scan(log_position(stored_ + 1), {.category = category});
+  if (!cursor)
+    return failure(cursor);
+  auto records = (*cursor)->next();
+  for (; records && !records->empty(); records = (*cursor)->next())
+    for (const auto& record : *records)
+      add(record.stream());
+  if (!records)
+    return failure(records);
+  return page;
+}
+
+result<std::vector<stream_info>> index_view::streams(const log_snapshot& snapshot, std::size_t max,
+                                                     const std::optional<stream_id>& after,
+                                                     category_id category) const {
+  std::vector<stream_info> found;
+  if (max == 0)
+    return found;
+  auto begin = after ? end_of(*after) : std::string();
+  if (category != category_id(0))
+    begin = std::max(begin, start_of(category));
+  for (;;) {
+    const auto page = page_of(snapshot, begin, max, category);
+    if (!page)
+      return std::unexpected(page.error());
+    for (const auto& [key, stream] : *page) {
+      const auto newest =
+        read(stream, snapshot, stream_version(UINT64_MAX), 1, direction::backward);
+      if (!newest)
+        return std::unexpected(newest.error());
+      if (!newest->empty() && found.size() < max) // else it was removed, or is newer
+        found.push_back({stream, newest->front().version()});
+    }
+    if (found.size() == max || page->size() < max)
+      return found;
+    begin = page->rbegin()->first;
+  }
+}
+
+} // namespace acta::storage
