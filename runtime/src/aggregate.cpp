@@ -235,18 +235,18 @@ result<void> aggregate::load_events() {
   auto snapshot = core_.log->snapshot();
   if (!snapshot)
     return failure(snapshot);
-  const auto first = core_.index->first_version(stream(), **snapshot);
+  const auto first = core_.index->truncated(stream(), **snapshot);
   if (!first)
     return std::unexpected(first.error());
-  auto records = core_.index->read(stream(), **snapshot);
-  if (!records)
-    return failure(records);
-  if (first->value() != 1 && !records->empty())
+  if (first->before != stream_version(1) && !first->removed)
     return failure(errc::not_found,
                    fmt::format("stream {}: its events before version {} were truncated, and its "
                                "state cannot be made without them",
-                               name(), first->value()));
-  version_ = first->value() - 1; // of a stream that was removed the numbering goes on
+                               name(), first->before.value()));
+  auto records = core_.index->read(stream(), **snapshot);
+  if (!records)
+    return failure(records);
+  version_ = first->before.value() - 1; // of a stream that was removed the numbering goes on
   std::uint64_t events_of_command = 0;
   for (const auto& record : *records) {
     if (auto sound = record.verify(); !sound)

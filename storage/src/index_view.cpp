@@ -44,14 +44,14 @@ index_view::index_view(const event_log& log, const retention_categories& retenti
 result<std::vector<record_view>> index_view::read(const stream_id& stream,
                                                   const log_snapshot& snapshot, stream_version from,
                                                   std::size_t max, direction way) const {
-  const auto first = first_version(stream, snapshot);
+  const auto first = truncated(stream, snapshot);
   if (!first)
     return std::unexpected(first.error());
   if (max == 0)
     return std::vector<record_view>{};
   if (way == direction::forward)
-    return read_forward(stream, snapshot, std::max(from, *first).value(), max);
-  return read_backward(stream, snapshot, from.value(), first->value(), max);
+    return read_forward(stream, snapshot, std::max(from, first->before).value(), max);
+  return read_backward(stream, snapshot, from.value(), first->before.value(), max);
 }
 
 result<stream_version> index_view::version(const stream_id& stream,
@@ -61,10 +61,10 @@ result<stream_version> index_view::version(const stream_id& stream,
     return std::unexpected(newest.error());
   if (!newest->empty())
     return newest->front().version();
-  const auto first = first_version(stream, snapshot); // its events may all be archived
+  const auto first = truncated(stream, snapshot); // its events may all be archived
   if (!first)
-    return first;
-  return stream_version(first->value() - 1);
+    return std::unexpected(first.error());
+  return stream_version(first->before.value() - 1);
 }
 
 bool index_view::surely_absent(const stream_id& stream) const {
@@ -148,15 +148,15 @@ result<std::vector<record_view>> index_view::read_disk(const stream_id& stream,
   return records;
 }
 
-result<stream_version> index_view::first_version(const stream_id& stream,
-                                                 const log_snapshot& snapshot) const {
+result<truncation> index_view::truncated(const stream_id& stream,
+                                         const log_snapshot& snapshot) const {
   const auto truncations = retention_.of(stream.category());
   if (truncations == category_id(0))
-    return stream_version(1);
+    return truncation{};
   const auto newest = read_backward(in_category(stream, truncations), snapshot, UINT64_MAX, 1, 1);
   if (!newest)
     return std::unexpected(newest.error());
-  return newest->empty() ? stream_version(1) : truncated_before(newest->front());
+  return newest->empty() ? truncation{} : read_truncation(newest->front());
 }
 
 result<std::vector<record_view>> index_view::read_forward(const stream_id& stream,

@@ -34,9 +34,9 @@ public:
                                                       direction way) const;
   [[nodiscard]] result<stream_version> version(const stream_id& stream,
                                                const log_snapshot& snapshot) const;
-  /// 1, or what its newest truncation says.
-  [[nodiscard]] result<stream_version> first_version(const stream_id& stream,
-                                                     const log_snapshot& snapshot) const;
+  /// What its newest truncation says.
+  [[nodiscard]] result<truncation> truncated(const stream_id& stream,
+                                             const log_snapshot& snapshot) const;
   [[nodiscard]] bool surely_absent(const stream_id& stream) const;
   [[nodiscard]] result<std::vector<stream_info>> streams(const log_snapshot& snapshot,
                                                          std::size_t max,

@@ -39,7 +39,7 @@ stream_id in_category(const stream_id& stream, category_id category) {
   return *other;
 }
 
-result<stream_version> truncated_before(const record_view& record) {
+result<truncation> read_truncation(const record_view& record) {
   const auto payload = record.payload();
   flatbuffers::Verifier check(reinterpret_cast<const std::uint8_t*>(payload.data()),
                               payload.size());
@@ -47,12 +47,13 @@ result<stream_version> truncated_before(const record_view& record) {
     return failure(errc::corrupt, fmt::format("position {}: it is no truncation of a stream; the "
                                               "log is damaged: restore a backup",
                                               record.position().value()));
-  return stream_version(flatbuffers::GetRoot<stream_truncated>(payload.data())->before());
+  const auto* what = flatbuffers::GetRoot<stream_truncated>(payload.data());
+  return truncation{.before = stream_version(what->before()), .removed = what->removed()};
 }
 
-std::vector<std::byte> truncation_payload(stream_version before) {
+std::vector<std::byte> truncation_payload(const truncation& what) {
   flatbuffers::FlatBufferBuilder builder;
-  builder.Finish(Createstream_truncated(builder, before.value()));
+  builder.Finish(Createstream_truncated(builder, what.before.value(), what.removed));
   const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
   return {bytes.begin(), bytes.end()};
 }

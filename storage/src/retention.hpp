@@ -4,6 +4,7 @@
 #include <acta/base/ids.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/record.hpp>
+#include <acta/storage/stream_index.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -41,9 +42,9 @@ private:
 [[nodiscard]] stream_id in_category(const stream_id& stream, category_id category);
 
 /// What a record of a truncation says; errc::corrupt if it is none.
-[[nodiscard]] result<stream_version> truncated_before(const record_view& record);
+[[nodiscard]] result<truncation> read_truncation(const record_view& record);
 
 /// The payload of such a record.
-[[nodiscard]] std::vector<std::byte> truncation_payload(stream_version before);
+[[nodiscard]] std::vector<std::byte> truncation_payload(const truncation& what);
 
 } // namespace acta::storage

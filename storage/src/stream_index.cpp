@@ -264,9 +264,9 @@ result<stream_version> stream_index::version(const stream_id& stream,
   return implementation_->view().version(stream, snapshot);
 }
 
-result<stream_version> stream_index::first_version(const stream_id& stream,
-                                                   const log_snapshot& snapshot) const {
-  return implementation_->view().first_version(stream, snapshot);
+result<truncation> stream_index::truncated(const stream_id& stream,
+                                           const log_snapshot& snapshot) const {
+  return implementation_->view().truncated(stream, snapshot);
 }
 
 result<std::vector<stream_info>> stream_index::streams(const log_snapshot& snapshot,

@@ -154,15 +154,16 @@ stream_writer::check_conditions(std::span<const stream_append> step) const {
     const auto actual = index_->version(part.stream, **snapshot);
     if (!actual)
       return std::unexpected(actual.error());
-    const auto first = index_->first_version(part.stream, **snapshot);
+    const auto first = index_->truncated(part.stream, **snapshot);
     if (!first)
       return std::unexpected(first.error());
     versions.push_back(*actual);
-    if (!part.expected.matches(*actual, *actual >= *first))
-      violated += fmt::format("stream {}: expected {}, and it has version {}{}; ",
-                              part.stream.to_string(log_.category_name(part.stream.category())),
-                              part.expected.to_string(), actual->value(),
-                              *actual < *first && actual->value() != 0 ? " and was removed" : "");
+    if (!part.expected.matches(*actual, *actual >= first->before))
+      violated +=
+        fmt::format("stream {}: expected {}, and it has version {}{}; ",
+                    part.stream.to_string(log_.category_name(part.stream.category())),
+                    part.expected.to_string(), actual->value(),
+                    *actual < first->before && actual->value() != 0 ? " and was removed" : "");
   }
   ensure(versions.size() == step.size(), "each stream has a version");
   if (!violated.empty())
@@ -233,10 +234,10 @@ stream_writer::truncate_or_remove(const stream_id& stream,
                                "truncated; {} at most",
                                stream.to_string(category), version->value(), before.value(),
                                version->value() + 1));
-  const auto first = index_->first_version(stream, snapshot);
+  const auto first = index_->truncated(stream, snapshot);
   if (!first)
     return std::unexpected(first.error());
-  if (before <= *first)
+  if (before <= first->before)
     return log_.tail();
   const auto truncations =
     log_.register_category(std::string(retention_prefix) + std::string(category));
@@ -245,7 +246,7 @@ stream_writer::truncate_or_remove(const stream_id& stream,
   const auto type = log_.register_event_type(truncated_event);
   if (!type)
     return std::unexpected(type.error());
-  const auto payload = truncation_payload(before);
+  const auto payload = truncation_payload({.before = before, .removed = before > *version});
   const new_event event{.type = *type, .payload = payload};
   const stream_append step{in_category(stream, *truncations), expected_version::any(), {&event, 1}};
   const auto earlier = index_->version(step.stream, snapshot);

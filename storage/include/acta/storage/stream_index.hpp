@@ -28,6 +28,12 @@ struct stream_info {
   stream_version version; ///< The newest.
 };
 
+/// What stream_writer::truncate() and remove() make of a stream.
+struct truncation {
+  stream_version before = stream_version(1); ///< The first version that is read.
+  bool removed = false; ///< The events before that were all it had: what follows began anew.
+};
+
 /// Where the events of each stream are in the log. Derived from the log alone: of a store, it is
 /// kept in its directory `index`, which may be removed while the store is closed.
 ///
@@ -84,10 +90,9 @@ public:
   [[nodiscard]] result<stream_version> version(const stream_id& stream,
                                                const log_snapshot& snapshot) const;
 
-  /// The first version of a stream that can be read: 1, or higher where it was truncated
-  /// (stream_writer::truncate()); then what is before it is not read, as if it were not there.
-  [[nodiscard]] result<stream_version> first_version(const stream_id& stream,
-                                                     const log_snapshot& snapshot) const;
+  /// From where a stream is read: what is before is not, as if it were not there.
+  [[nodiscard]] result<truncation> truncated(const stream_id& stream,
+                                             const log_snapshot& snapshot) const;
 
   /// Streams with their versions, `max` at most, in the order of category, kind of key and key:
   /// those that follow `after`, or all; of a category, or of all (0). The next page follows the
