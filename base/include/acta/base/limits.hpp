@@ -19,6 +19,10 @@ inline constexpr std::size_t max_payload_size = std::size_t{1} << 20U;
 /// command fills it yet.
 inline constexpr std::size_t max_metadata_size = 0xffff;
 
+/// One event as JSON, in bytes. A payload at its limit needs a third of it; a crafted one, whose
+/// parts are shared many times, could grow without end. More is refused: errc::too_large.
+inline constexpr std::size_t max_json_size = std::size_t{64} << 20U;
+
 /// Events of one command (the header counts them in 16 bits). More fail the command with
 /// errc::too_large; nothing of it is stored.
 inline constexpr std::size_t max_events_per_command = 0xffff;

@@ -102,10 +102,17 @@ protected:
   log_snapshot() = default;
 };
 
-/// The append-only log of a store: records at positions 1, 2, 3, ... and a dictionary of names.
+/// The FlatBuffers schema an event type is written with, in flatc's binary form (bfbs). Borrows.
+struct event_schema {
+  event_type_id type;
+  std::span<const std::byte> bfbs;
+};
+
+/// The append-only log of a store: records at positions 1, 2, 3, ..., a dictionary of names, and
+/// the schemas of event types.
 ///
-/// Threads: append() and the two register functions belong to one thread at a time (the committer).
-/// tail() and snapshot() may be called from any thread; readers never wait for the writer, nor the
+/// Threads: append(), the two register functions and put_schemas() belong to one thread at a time
+/// (the committer). The others may be called from any thread; readers never wait for the writer, nor the
 /// writer for readers. Durability: as durability() says, reached when append() returns.
 class event_log {
 public:
@@ -138,6 +145,13 @@ public:
   /// A name from the dictionary; empty if there is none with this id.
   [[nodiscard]] virtual std::string_view category_name(category_id id) const noexcept = 0;
   [[nodiscard]] virtual std::string_view event_type_name(event_type_id id) const noexcept = 0;
+
+  /// Stores schemas in one atomic step, each in place of the one its type has. As they are:
+  /// register_schemas() (schema.hpp) checks them first. Stored before it returns.
+  [[nodiscard]] virtual result<void> put_schemas(std::span<const event_schema> schemas) = 0;
+
+  /// The schema of an event type, as it was stored; empty if the store has none.
+  [[nodiscard]] virtual result<std::vector<std::byte>> schema(event_type_id id) const = 0;
 
   [[nodiscard]] virtual storage::durability durability() const noexcept = 0;
 
