@@ -10,6 +10,8 @@
 #include <acta/storage/event_log.hpp>
 
 #include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -83,6 +85,8 @@ public:
   [[nodiscard]] std::string_view event_type_name(event_type_id id) const noexcept override {
     return event_types_.name(id);
   }
+  [[nodiscard]] result<void> put_schemas(std::span<const event_schema> schemas) override;
+  [[nodiscard]] result<std::vector<std::byte>> schema(event_type_id id) const override;
   [[nodiscard]] storage::durability durability() const noexcept override {
     return sync_ ? durability::process : durability::power;
   }
@@ -307,7 +311,8 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
   auto added = names.find_or_add(name);
   if (!added)
     return added;
-  auto stored = environment_.put_meta(name_key(prefix, added->value()), name);
+  const std::pair entry{name_key(prefix, added->value()), std::string(name)};
+  auto stored = environment_.put_meta({&entry, 1});
   if (!stored) {
     names.remove_newest();
     return give_up(failure(stored));
@@ -315,6 +320,44 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
   if (sync_)
     sync_->changed();
   return added;
+}
+
+/// A schema in `meta` follows its checksum: LMDB's pages have none.
+result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
+  if (failed_)
+    return std::unexpected(*failed_);
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const auto& one : schemas) {
+    ensure(!event_type_name(one.type).empty(), "a schema is of an event type that is registered");
+    const std::uint64_t checksum = XXH3_64bits(one.bfbs.data(), one.bfbs.size());
+    std::string value(sizeof checksum + one.bfbs.size(), '\0');
+    std::memcpy(value.data(), &checksum, sizeof checksum);
+    std::memcpy(value.data() + sizeof checksum, one.bfbs.data(), one.bfbs.size());
+    entries.emplace_back(name_key(schema_prefix, one.type.value()), std::move(value));
+  }
+  if (entries.empty())
+    return {};
+  if (auto stored = environment_.put_meta(entries); !stored)
+    return give_up(failure(stored));
+  return {};
+}
+
+result<std::vector<std::byte>> lmdb_log::schema(event_type_id id) const {
+  const auto stored = environment_.get_meta(name_key(schema_prefix, id.value()));
+  if (!stored)
+    return std::unexpected(stored.error());
+  if (stored->empty())
+    return {};
+  std::uint64_t checksum = 0;
+  const auto bytes = std::as_bytes(std::span(*stored));
+  if (bytes.size() >= sizeof checksum)
+    std::memcpy(&checksum, bytes.data(), sizeof checksum);
+  const auto bfbs = bytes.subspan(std::min(bytes.size(), sizeof checksum));
+  if (bfbs.empty() || XXH3_64bits(bfbs.data(), bfbs.size()) != checksum)
+    return failure(errc::corrupt, fmt::format("'{}': the schema of event type '{}' is damaged; "
+                                              "restore a backup",
+                                              environment_.path().string(), event_type_name(id)));
+  return std::vector(bfbs.begin(), bfbs.end());
 }
 
 result<void> lmdb_log::start(std::int64_t now_ns) {

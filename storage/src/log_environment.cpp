@@ -167,18 +167,21 @@ result<std::string> log_environment::get_meta(std::string_view name) const {
   std::string found(code == MDB_SUCCESS ? text_of(value) : "");
   mdb_txn_abort(reader);
   if (code != MDB_SUCCESS && code != MDB_NOTFOUND)
-    return lmdb_failure(code, path(), "reading its format");
+    return lmdb_failure(code, path(), fmt::format("reading '{}'", name));
   return found;
 }
 
-result<void> log_environment::put_meta(std::string_view name, std::string_view text) {
+result<void>
+log_environment::put_meta(std::span<const std::pair<std::string, std::string>> entries) {
   auto writer = lmdb_write::begin(environment_);
   if (!writer)
     return failure(writer);
-  auto key = value_of(name);
-  auto value = value_of(text);
-  if (const int code = mdb_put(writer->get(), meta_, &key, &value, 0); code != MDB_SUCCESS)
-    return lmdb_failure(code, path(), "storing a name");
+  for (const auto& [name, text] : entries) {
+    auto key = value_of(name);
+    auto value = value_of(text);
+    if (const int code = mdb_put(writer->get(), meta_, &key, &value, 0); code != MDB_SUCCESS)
+      return lmdb_failure(code, path(), fmt::format("storing '{}'", name));
+  }
   return writer->commit();
 }
 

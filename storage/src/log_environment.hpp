@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@ namespace acta::storage {
 
 inline constexpr std::string_view category_prefix = "category:";
 inline constexpr std::string_view event_type_prefix = "event_type:";
+inline constexpr std::string_view schema_prefix = "schema:";
 
 /// The key of a name in `meta`: the prefix and five digits, so that they are in order.
 [[nodiscard]] std::string name_key(std::string_view prefix, std::uint16_t id);
@@ -46,8 +48,10 @@ public:
   /// The last position as `in` sees it; 0 if there are no events.
   [[nodiscard]] result<log_position> last_position(MDB_txn* in) const;
   [[nodiscard]] result<std::uint64_t> count_events(MDB_txn* in) const;
-  /// Stores one entry of `meta` in a transaction of its own.
-  [[nodiscard]] result<void> put_meta(std::string_view name, std::string_view text);
+  /// Stores entries of `meta`, name and value, in one transaction of their own.
+  [[nodiscard]] result<void> put_meta(std::span<const std::pair<std::string, std::string>> entries);
+  /// The value of an entry of `meta`; empty if there is none.
+  [[nodiscard]] result<std::string> get_meta(std::string_view name) const;
 
 private:
   explicit log_environment(lmdb_environment opened) noexcept : environment_(std::move(opened)) {}
@@ -55,7 +59,6 @@ private:
   [[nodiscard]] result<void> open_databases();
   [[nodiscard]] result<void> make_format(std::int64_t now_ns);
   [[nodiscard]] result<void> check_format(std::string_view stored) const;
-  [[nodiscard]] result<std::string> get_meta(std::string_view name) const;
 
   lmdb_environment environment_;
   MDB_dbi events_ = 0;

@@ -9,7 +9,9 @@
 #include <atomic>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace acta::storage {
@@ -65,6 +67,19 @@ public:
   [[nodiscard]] std::string_view event_type_name(event_type_id id) const noexcept override {
     return event_types_.name(id);
   }
+  [[nodiscard]] result<void> put_schemas(std::span<const event_schema> schemas) override {
+    const std::lock_guard guard(schemas_mutex_);
+    for (const auto& one : schemas) {
+      ensure(!event_type_name(one.type).empty(), "a schema is of an event type that is registered");
+      schemas_[one.type.value()].assign(one.bfbs.begin(), one.bfbs.end());
+    }
+    return {};
+  }
+  [[nodiscard]] result<std::vector<std::byte>> schema(event_type_id id) const override {
+    const std::lock_guard guard(schemas_mutex_);
+    const auto found = schemas_.find(id.value());
+    return found == schemas_.end() ? std::vector<std::byte>() : found->second;
+  }
   [[nodiscard]] storage::durability durability() const noexcept override {
     return durability::memory;
   }
@@ -113,6 +128,8 @@ private:
   std::atomic<std::uint64_t> tail_{0};
   dictionary<category_id> categories_;
   dictionary<event_type_id> event_types_;
+  mutable std::mutex schemas_mutex_;
+  std::map<std::uint16_t, std::vector<std::byte>> schemas_; ///< By event type.
 };
 
 class memory_source {

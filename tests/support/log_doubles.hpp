@@ -13,6 +13,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 /// Logs around a log, for tests that need to hold, fail or outlive an engine's appends.
 namespace acta::tests {
@@ -43,6 +44,10 @@ public:
   std::string_view event_type_name(event_type_id id) const noexcept override {
     return to_->event_type_name(id);
   }
+  result<void> put_schemas(std::span<const storage::event_schema> schemas) override {
+    return to_->put_schemas(schemas);
+  }
+  result<std::vector<std::byte>> schema(event_type_id id) const override { return to_->schema(id); }
   storage::durability durability() const noexcept override { return to_->durability(); }
   std::string_view store_id() const noexcept override { return to_->store_id(); }
   const std::filesystem::path& directory() const noexcept override { return to_->directory(); }
