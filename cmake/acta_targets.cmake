@@ -34,18 +34,22 @@ function(acta_add_library name)
   acta_configure(acta_${name})
 endfunction()
 
-# acta_generate_flatbuffers(TARGET SCHEMA FOLDER): SCHEMA's C++ header, to be included as
-# <FOLDER/..._generated.h>.
-function(acta_generate_flatbuffers target schema folder)
-  get_filename_component(name ${schema} NAME_WE)
+# acta_add_schema(TARGET SCHEMA FOLDER): flatc's C++ header of SCHEMA, to be included as
+# <FOLDER/..._generated.h>, with the schema itself in it: an engine stores it with the events of its tables.
+# TARGET must link acta::base or what brings it.
+set(acta_schema_script ${CMAKE_CURRENT_LIST_DIR}/acta_schema.cmake CACHE INTERNAL "")
+function(acta_add_schema target schema folder)
+  cmake_path(GET schema STEM name)
+  cmake_path(ABSOLUTE_PATH schema NORMALIZE)
   set(root ${CMAKE_CURRENT_BINARY_DIR}/generated)
-  set(header ${root}/${folder}/${name}_generated.h)
+  cmake_path(SET header NORMALIZE ${root}/${folder}/${name}_generated.h)
+  string(MAKE_C_IDENTIFIER "${target}_${folder}_${name}" identifier)
   add_custom_command(OUTPUT ${header}
-    COMMAND flatbuffers::flatc --cpp --gen-name-strings --scoped-enums -o ${root}/${folder}
-            ${CMAKE_CURRENT_SOURCE_DIR}/${schema}
-    DEPENDS ${schema} VERBATIM)
-  add_custom_target(${target}_schema DEPENDS ${header})
-  add_dependencies(${target} ${target}_schema)
+    COMMAND ${CMAKE_COMMAND} -DFLATC=$<TARGET_FILE:flatbuffers::flatc> -DSCHEMA=${schema}
+            -DHEADER=${header} -DNAME=${identifier} -P ${acta_schema_script}
+    DEPENDS ${schema} ${acta_schema_script} VERBATIM)
+  add_custom_target(${identifier}_schema DEPENDS ${header})
+  add_dependencies(${target} ${identifier}_schema)
   target_sources(${target} PRIVATE ${header})
   target_include_directories(${target} SYSTEM PUBLIC $<BUILD_INTERFACE:${root}>)
 endfunction()

@@ -80,7 +80,7 @@ result<void> run(const char* directory) {
   const auto history = (*engine)->read((*engine)->stream<account>(42), **now);
   if (!history)
     return std::unexpected(history.error());
-  for (const auto& record : *history)
+  for (const auto& record : history->records)
     fmt::print("{}: {}\n", record.version().value(),
                (*engine)->log().event_type_name(record.event_type()));
   return {};

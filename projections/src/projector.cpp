@@ -19,7 +19,7 @@ class projector::implementation {
 public:
   implementation(runtime::engine& engine, projection& view,
                  std::unique_ptr<storage::log_snapshot> snapshot)
-      : view_(view), snapshot_(std::move(snapshot)),
+      : view_(view), upcasters_(engine.upcasters()), snapshot_(std::move(snapshot)),
         actor_(engine.system(), [this] { return run(); }),
         subscription_(engine.on_tail([this](log_position) { actor_.wake(); })) {
     actor_.wake();
@@ -89,7 +89,7 @@ private:
         return failure(records);
       if (records->empty())
         return false;
-      if (auto applied = apply(view_, *records); !applied)
+      if (auto applied = apply(view_, upcasters_, *records, memory_); !applied)
         return failure(applied);
       move_to(records->back().position());
     }
@@ -104,6 +104,8 @@ private:
   }
 
   projection& view_;
+  const runtime::upcasters& upcasters_;
+  runtime::upcast_memory memory_;
   std::unique_ptr<storage::log_snapshot> snapshot_;
   std::atomic<std::uint64_t> position_{0};
   mutable std::mutex mutex_;

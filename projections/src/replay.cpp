@@ -6,7 +6,8 @@
 
 namespace acta::projections {
 
-result<log_position> replay(const storage::event_log& log, projection& view, log_position from) {
+result<log_position> replay(const storage::event_log& log, projection& view, log_position from,
+                            const runtime::upcasters& upcasters) {
   view.attach(log);
   auto snapshot = log.snapshot();
   if (!snapshot)
@@ -14,13 +15,14 @@ result<log_position> replay(const storage::event_log& log, projection& view, log
   auto cursor = (*snapshot)->scan(from);
   if (!cursor)
     return failure(cursor);
+  runtime::upcast_memory memory;
   for (;;) {
     auto records = (*cursor)->next();
     if (!records)
       return failure(records);
     if (records->empty())
       return (*snapshot)->tail();
-    if (auto applied = apply(view, *records); !applied)
+    if (auto applied = apply(view, upcasters, *records, memory); !applied)
       return failure(applied);
   }
 }

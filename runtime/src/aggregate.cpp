@@ -52,7 +52,7 @@ public:
     if (too_large_ || malformed_)
       return;
     if (!of_.category_.type->verify(event_index, payload)) {
-      malformed_ = of_.category_.type->event_names()[event_index];
+      malformed_ = of_.category_.type->events()[event_index].name;
       return;
     }
     if (payload.size() > limits::max_payload_size
@@ -247,17 +247,13 @@ result<void> aggregate::load_events() {
   if (!records)
     return failure(records);
   version_ = first->before.value() - 1; // of a stream that was removed the numbering goes on
+  upcast_memory memory;
   std::uint64_t events_of_command = 0;
   for (const auto& record : *records) {
     if (auto sound = record.verify(); !sound)
       return sound;
-    const auto index = category_.index_of(record.event_type());
-    if (!index || !category_.type->verify(*index, record.payload()))
-      return failure(errc::corrupt,
-                     fmt::format("position {}, stream {}: event type {} is not one of this "
-                                 "aggregate's, or its FlatBuffer is damaged; restore a backup",
-                                 record.position().value(), name(), record.event_type().value()));
-    category_.type->evolve(state_, *index, record.payload());
+    if (auto evolved = evolve(record, memory); !evolved)
+      return evolved;
     ensure(record.version().value() == version_ + 1, "the index checked the versions");
     ++version_;
     ++events_of_command;
@@ -266,6 +262,34 @@ result<void> aggregate::load_events() {
       events_of_command = 0;
     }
   }
+  return {};
+}
+
+/// Applies a stored event as it is now, unless it is dropped.
+result<void> aggregate::evolve(const storage::record_view& stored, upcast_memory& memory) {
+  memory.clear();
+  const auto now = core_.upcasters.apply({&stored, 1}, memory);
+  if (!now)
+    return std::unexpected(now.error());
+  if (now->empty())
+    return {};
+  const auto& event = now->front();
+  const auto index = category_.index_of(event.event_type());
+  const auto version = event.header().schema_version;
+  if (!index || version > category_.type->events()[*index].schema_version)
+    return failure(errc::incompatible_schema,
+                   fmt::format("position {}, stream {}: event type '{}' version {} is not one this "
+                               "aggregate knows, nor upcast to one; add it to its events, or an "
+                               "upcaster to engine_options::upcasters",
+                               stored.position().value(), name(),
+                               core_.log->event_type_name(event.event_type()), version));
+  if (!category_.type->verify(*index, event.payload()))
+    return failure(errc::corrupt,
+                   fmt::format("position {}, stream {}: the event is not a well-formed '{}'; "
+                               "restore a backup",
+                               stored.position().value(), name(),
+                               category_.type->events()[*index].name));
+  category_.type->evolve(state_, *index, event.payload());
   return {};
 }
 

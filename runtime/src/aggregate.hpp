@@ -6,6 +6,8 @@
 
 #include <acta/base/ids.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/runtime/upcasters.hpp>
+#include <acta/storage/record.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -33,6 +35,7 @@ private:
 
   [[nodiscard]] result<void> load();
   [[nodiscard]] result<void> load_events();
+  [[nodiscard]] result<void> evolve(const storage::record_view& stored, upcast_memory& memory);
   void forget() noexcept;
   void remember(const command_id& id, std::uint64_t events);
   [[nodiscard]] settlement process(std::unique_ptr<detail::envelope> command, staging& to);

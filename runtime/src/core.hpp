@@ -5,6 +5,7 @@
 #include <acta/base/clock.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/runtime/upcasters.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/stream_index.hpp>
 
@@ -40,6 +41,7 @@ struct core {
   engine_options options;
   std::unique_ptr<storage::event_log> log;
   std::unique_ptr<storage::stream_index> index;
+  runtime::upcasters upcasters;
   std::vector<category_entry> categories; // by position of the aggregate in engine::open<...>
   std::unique_ptr<runtime::committer> committer;
 

@@ -7,6 +7,7 @@
 #include "registry.hpp"
 
 #include <acta/base/ensure.hpp>
+#include <acta/storage/schema.hpp>
 #include <acta/storage/stream_index.hpp>
 
 #include <fmt/format.h>
@@ -16,8 +17,10 @@
 #include <condition_variable>
 #include <limits>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace acta::runtime {
 
@@ -71,11 +74,12 @@ public:
       return failure(
         errc::invalid_argument,
         fmt::format("two aggregates have the category '{}'; rename one", one.type->category()));
-    for (const char* name : one.type->event_names()) {
-      auto event = core_.log->register_event_type(name);
+    for (const auto& described : one.type->events()) {
+      auto event = core_.log->register_event_type(described.name);
       if (!event)
         return failure(event);
       entry.event_ids.push_back(*event);
+      note_schema(*event, described.schema);
     }
     entry.tag = one.tag;
     entry.type = std::move(one.type);
@@ -84,6 +88,10 @@ public:
   }
 
   [[nodiscard]] result<void> start() {
+    if (auto upcast = bind_upcasters(); !upcast)
+      return upcast;
+    if (auto registered = storage::register_schemas(*core_.log, schemas_); !registered)
+      return registered;
     auto index = storage::stream_index::open(*core_.log, core_.options.index);
     if (!index)
       return failure(index);
@@ -133,12 +141,26 @@ public:
     return {};
   }
 
-  [[nodiscard]] result<std::vector<storage::record_view>>
-  read(const stream_id& stream, const storage::log_snapshot& snapshot, stream_version from,
-       std::size_t max, storage::direction way) {
+  [[nodiscard]] result<history> read(const stream_id& stream, const storage::log_snapshot& snapshot,
+                                     stream_version from, std::size_t max, storage::direction way) {
     if (auto indexed = housekeeper_->index_up_to(snapshot.tail()); !indexed)
       return failure(indexed);
-    return core_.index->read(stream, snapshot, from, max, way);
+    history found;
+    while (found.records.size() < max) { // once more if upcasters dropped some
+      const auto wanted = max - found.records.size();
+      auto stored = core_.index->read(stream, snapshot, from, wanted, way);
+      if (!stored)
+        return failure(stored);
+      const auto now = core_.upcasters.apply(*stored, found.memory);
+      if (!now)
+        return std::unexpected(now.error());
+      found.records.insert(found.records.end(), now->begin(), now->end());
+      if (stored->size() < wanted)
+        break;
+      const auto last = stored->back().version();
+      from = way == storage::direction::forward ? last.next() : stream_version(last.value() - 1);
+    }
+    return found;
   }
 
   void stop() noexcept {
@@ -157,6 +179,26 @@ public:
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
 private:
+  void note_schema(event_type_id type, std::span<const std::uint8_t> schema) {
+    if (!schema.empty())
+      schemas_.push_back({type, std::as_bytes(schema)});
+  }
+
+  /// After all aggregates are added: upcasters lead to their event types.
+  [[nodiscard]] result<void> bind_upcasters() {
+    auto& log = *core_.log;
+    auto bound = upcasters::bind(core_.options.upcasters, log);
+    if (!bound)
+      return failure(bound);
+    core_.upcasters = std::move(*bound);
+    for (const auto& one : core_.options.upcasters)
+      for (event_type_id id(1); !log.event_type_name(id).empty(); id = id.next())
+        if (log.event_type_name(id) == one.from_type)
+          note_schema(id, one.from_schema);
+    return {};
+  }
+
+  std::vector<storage::event_schema> schemas_; ///< Of the program; for start().
   std::optional<actor_host> host_;
   std::optional<registry> registry_;
   std::optional<housekeeper> housekeeper_;
@@ -229,10 +271,8 @@ category_id engine::category_of(const void* tag) const {
   return {}; // which send() refuses
 }
 
-result<std::vector<storage::record_view>> engine::read(const stream_id& stream,
-                                                       const storage::log_snapshot& snapshot,
-                                                       stream_version from, std::size_t max,
-                                                       storage::direction way) {
+result<history> engine::read(const stream_id& stream, const storage::log_snapshot& snapshot,
+                             stream_version from, std::size_t max, storage::direction way) {
   return implementation_->read(stream, snapshot, from, max, way);
 }
 
@@ -242,6 +282,10 @@ void engine::stop() noexcept {
 
 const storage::event_log& engine::log() const noexcept {
   return *implementation_->shared().log;
+}
+
+const upcasters& engine::upcasters() const noexcept {
+  return implementation_->shared().upcasters;
 }
 
 engine_counters engine::counters() const noexcept {

@@ -68,7 +68,7 @@ TEST_F(engine_test, reads_the_streams_it_writes) {
     const auto read = e->read(e->stream<limit_order>(7), **now, from, max, way);
     ASSERT_TRUE(read.has_value()) << read.error().message();
     std::vector<std::uint64_t> versions;
-    for (const auto& record : *read)
+    for (const auto& record : read->records)
       versions.push_back(record.version().value());
     EXPECT_EQ(versions, expected);
   };
@@ -79,7 +79,7 @@ TEST_F(engine_test, reads_the_streams_it_writes) {
   };
   expect_all();
   const auto now = e->log().snapshot();
-  EXPECT_TRUE(e->read(e->stream<limit_order>(9), **now)->empty());
+  EXPECT_TRUE(e->read(e->stream<limit_order>(9), **now)->records.empty());
   const auto other = engine::open<limit_order>(
     std::make_unique<shared_log>(std::shared_ptr<storage::event_log>(storage::make_memory_log())));
   ASSERT_TRUE(other.has_value());
@@ -102,8 +102,8 @@ TEST_F(engine_test, reads_its_own_writes_from_many_threads) {
         const auto newest = e->read(e->stream<limit_order>(order), **now,
                                     stream_version(UINT64_MAX), 1, storage::direction::backward);
         ASSERT_TRUE(newest.has_value());
-        ASSERT_EQ(newest->size(), 1U);
-        ASSERT_EQ(newest->front().version(), stream_version(static_cast<std::uint64_t>(i)));
+        ASSERT_EQ(newest->records.size(), 1U);
+        ASSERT_EQ(newest->records.front().version(), stream_version(static_cast<std::uint64_t>(i)));
       }
     });
 }

@@ -51,8 +51,9 @@ template <class Code>
   return std::unexpected(rejection{static_cast<std::uint16_t>(code), std::move(reason)});
 }
 
-/// The version of an event's meaning, stored with each event and not looked at yet: for upcasters
-/// to come. Adding optional fields needs no other version.
+/// The version of an event's meaning, stored with each event: specialise it when the meaning
+/// changes, and give the engine an upcaster for those before (upcaster.hpp). An engine does not
+/// read events of a newer version than this. Adding optional fields needs no other version.
 template <class Event>
 inline constexpr std::uint16_t schema_version = 1;
 

@@ -25,8 +25,8 @@ public:
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// Looks up the store's numbers of the event types it wants.
   virtual void attach(const storage::event_log& log) = 0;
-  /// Applies records; the position of the last one is now reached. An error, or an exception, stops
-  /// the projection.
+  /// Applies records as they are now, upcast; the position of the last one is now reached. An
+  /// error, or an exception, stops the projection.
   [[nodiscard]] virtual result<void> apply(std::span<const storage::record_view> records) = 0;
 
 protected:
@@ -67,11 +67,8 @@ public:
       const auto type = record.event_type().value();
       if (type >= handlers_.size() || handlers_[type] == nullptr)
         continue;
-      if (!handlers_[type](static_cast<Derived&>(*this), record))
-        return failure(
-          errc::corrupt,
-          "position " + std::to_string(record.position().value())
-            + ": the event is not a well-formed FlatBuffer of its type; restore a backup");
+      if (auto handled = handlers_[type](static_cast<Derived&>(*this), record); !handled)
+        return handled;
     }
     return {};
   }
@@ -80,15 +77,24 @@ protected:
   [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
 
 private:
-  using handler = bool (*)(Derived&, const storage::record_view&);
+  using handler = result<void> (*)(Derived&, const storage::record_view&);
 
   template <class Event>
-  static bool call(Derived& derived, const storage::record_view& record) {
+  static result<void> call(Derived& derived, const storage::record_view& record) {
+    const auto named = [&] {
+      return "position " + std::to_string(record.position().value()) + ": event type '"
+             + Event::GetFullyQualifiedName() + "' version "
+             + std::to_string(record.header().schema_version);
+    };
+    if (record.header().schema_version > domain::schema_version<Event>)
+      return failure(errc::incompatible_schema,
+                     named() + " is newer than this program knows; use a newer program");
     const auto* event = domain::verified<Event>(record.payload());
     if (event == nullptr)
-      return false;
+      return failure(errc::corrupt,
+                     named() + " is not a well-formed FlatBuffer of its type; restore a backup");
     derived.on(*event, record);
-    return true;
+    return {};
   }
 
   mutable std::mutex mutex_;

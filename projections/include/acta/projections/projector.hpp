@@ -10,14 +10,16 @@
 
 namespace acta::projections {
 
-/// Applies a log to a projection from `from` (0 counts as 1) to its tail on the calling thread, and
-/// returns the tail. For rebuilding a view without an engine.
+/// Applies a log, upcast, to a projection from `from` (0 counts as 1) to its tail on the calling
+/// thread, and returns the tail. For rebuilding a view without an engine.
 [[nodiscard]] result<log_position> replay(const storage::event_log& log, projection& view,
-                                          log_position from = log_position(1));
+                                          log_position from = log_position(1),
+                                          const runtime::upcasters& upcasters = {});
 
-/// An actor that keeps a projection up to date with an engine's log, on a thread of its own. It is
-/// told "the log reaches P", at most once until it has looked, and pulls the records itself:
-/// catching up and following are the same code, and a slow projection holds nobody back.
+/// An actor that keeps a projection up to date with an engine's log, through the engine's
+/// upcasters, on a thread of its own. It is told "the log reaches P", at most once until it has
+/// looked, and pulls the records itself: catching up and following are the same code, and a slow
+/// projection holds nobody back.
 ///
 /// Lifecycle: start() begins at position 1; the destructor stops it after the batch in hand. The
 /// engine and the projection must outlive it. All functions may be called from any thread.

@@ -7,6 +7,7 @@
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
 #include <acta/runtime/receipt.hpp>
+#include <acta/runtime/upcasters.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/stream_index.hpp>
 
@@ -40,6 +41,9 @@ struct engine_options {
   storage::stream_index_options index{};
   /// Dates the records, once a commit. Must outlive the engine.
   const acta::clock* clock = &wall_clock();
+  /// What events that are no longer written have become; applied on every way of reading through
+  /// this engine: aggregates, projectors and read().
+  std::vector<domain::upcaster> upcasters{};
 };
 
 struct command_options {
@@ -71,10 +75,12 @@ struct engine_counters {
 ///     auto receipt = (*engine)->ask<limit_order>(42, submit{...});
 class engine {
 public:
-  /// Makes the categories and event types of the aggregates known to the store, brings the index of
-  /// streams up to the log, and starts the threads. What the index has on disk is not read again,
-  /// so a store of any size opens in less than a second; what it has not is checked, and takes
-  /// about a second for a million events. Errors: those of the log and of the index.
+  /// Makes the categories, event types and schemas of the aggregates known to the store, brings the
+  /// index of streams up to the log, and starts the threads. What the index has on disk is not read
+  /// again, so a store of any size opens in less than a second; what it has not is checked, and
+  /// takes about a second for a million events. Errors: those of the log and of the index;
+  /// errc::incompatible_schema if the aggregates would misread stored events (see
+  /// storage::register_schemas()); errc::invalid_argument for upcasters (see upcasters::bind()).
   template <domain::aggregate... Aggregates>
   [[nodiscard]] static result<std::unique_ptr<engine>> open(std::unique_ptr<storage::event_log> log,
                                                             const engine_options& options = {}) {
@@ -138,22 +144,22 @@ public:
     return category_of(&detail::typed_aggregate<Aggregate>::tag);
   }
 
-  /// Events of a stream, as they are in a snapshot of log(): at most `max`, beginning with version
-  /// `from`; see storage::stream_index::read(). First waits until the index has all that is in the
-  /// snapshot: microseconds, or so long as the engine needs for the commands that came before. Any
-  /// thread, but not from an outcome handler. Errors: those of the log, and errc::invalid_argument
-  /// for another log's snapshot.
+  /// Events of a stream, upcast, as they are in a snapshot of log(): at most `max`, beginning with
+  /// version `from`; see storage::stream_index::read(). Those that upcasters drop do not count.
+  /// First waits until the index has all that is in the snapshot: microseconds, or so long as the
+  /// engine needs for the commands that came before. Any thread, but not from an outcome handler.
+  /// Errors: those of the log and of upcasters::apply(), and errc::invalid_argument for another
+  /// log's snapshot.
   ///
   ///     auto now = engine->log().snapshot();
   ///     auto newest = engine->read(order, **now, stream_version(UINT64_MAX), 10,
   ///                                storage::direction::backward);
-  [[nodiscard]] result<std::vector<storage::record_view>>
-  read(const stream_id& stream, const storage::log_snapshot& snapshot, stream_version from = {},
-       std::size_t max = std::numeric_limits<std::size_t>::max(),
-       storage::direction way = storage::direction::forward);
-  result<std::vector<storage::record_view>> read(const stream_id&, const storage::log_snapshot&&,
-                                                 stream_version = {}, std::size_t = 0,
-                                                 storage::direction = {}) = delete;
+  [[nodiscard]] result<history> read(const stream_id& stream, const storage::log_snapshot& snapshot,
+                                     stream_version from = {},
+                                     std::size_t max = std::numeric_limits<std::size_t>::max(),
+                                     storage::direction way = storage::direction::forward);
+  result<history> read(const stream_id&, const storage::log_snapshot&&, stream_version = {},
+                       std::size_t = 0, storage::direction = {}) = delete;
 
   /// Refuses new commands, waits until all that were taken are settled, and ends the threads that
   /// write. Projectors may go on reading. Safe to call twice. Not from an outcome handler.
@@ -161,6 +167,8 @@ public:
 
   /// The log this engine writes; reading it is allowed on any thread.
   [[nodiscard]] const storage::event_log& log() const noexcept;
+  /// Those of engine_options, for who reads the log past this engine.
+  [[nodiscard]] const runtime::upcasters& upcasters() const noexcept;
   [[nodiscard]] engine_counters counters() const noexcept;
   /// Why the engine no longer accepts commands, if a commit failed.
   [[nodiscard]] std::optional<error> failed() const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <acta/base/schema.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/receipt.hpp>
 
@@ -56,14 +57,21 @@ private:
 /// Room within an actor for a small state, 8-byte aligned.
 using state_place = std::array<std::byte, 32>;
 
+/// What an engine knows of an event of an aggregate.
+struct event_description {
+  const char* name; ///< The fully qualified name of its table.
+  std::uint16_t schema_version;
+  std::span<const std::uint8_t> schema; ///< Empty if acta_add_schema() did not make its table.
+};
+
 /// The functions of one aggregate type, its state and commands behind untyped pointers.
 class aggregate_type {
 public:
   virtual ~aggregate_type() = default;
 
   [[nodiscard]] virtual std::string_view category() const noexcept = 0;
-  /// The fully qualified table names, in the order of Aggregate::events.
-  [[nodiscard]] virtual std::span<const char* const> event_names() const noexcept = 0;
+  /// In the order of Aggregate::events.
+  [[nodiscard]] virtual std::span<const event_description> events() const noexcept = 0;
 
   /// A state at `place` if it fits there, or else on the heap.
   [[nodiscard]] virtual void* make_state(state_place& place) const = 0;
@@ -90,8 +98,8 @@ public:
 
   [[nodiscard]] std::string_view category() const noexcept override { return Aggregate::category; }
 
-  [[nodiscard]] std::span<const char* const> event_names() const noexcept override {
-    return names(typename Aggregate::events{});
+  [[nodiscard]] std::span<const event_description> events() const noexcept override {
+    return describe(typename Aggregate::events{});
   }
 
   [[nodiscard]] void* make_state(state_place& place) const override {
@@ -134,8 +142,10 @@ private:
   static constexpr bool fits = sizeof(state) <= sizeof(state_place) && alignof(state) <= 8;
 
   template <class... Events>
-  [[nodiscard]] static std::span<const char* const> names(domain::event_list<Events...>) noexcept {
-    static const char* const all[] = {Events::GetFullyQualifiedName()...};
+  [[nodiscard]] static std::span<const event_description>
+  describe(domain::event_list<Events...>) noexcept {
+    static const event_description all[] = {
+      {Events::GetFullyQualifiedName(), domain::schema_version<Events>, schema_of<Events>}...};
     return all;
   }
 
