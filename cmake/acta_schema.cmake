@@ -1,10 +1,13 @@
 # Run by acta_add_schema(): flatc's C++ header of SCHEMA, and behind it, for each of its tables, the binary
-# form of SCHEMA, which schema_of<Table> leads to. NAME is an identifier of its own for each.
+# form of SCHEMA, which schema_of<Table> leads to. HEADER.d lists what SCHEMA includes. NAME is an
+# identifier of its own for each.
 cmake_path(GET HEADER PARENT_PATH folder)
 cmake_path(GET SCHEMA STEM name)
 foreach(arguments "--cpp;--gen-name-strings;--scoped-enums" "-b;--schema")
   execute_process(COMMAND ${FLATC} ${arguments} -o ${folder} ${SCHEMA} COMMAND_ERROR_IS_FATAL ANY)
 endforeach()
+execute_process(COMMAND ${FLATC} -M --cpp -o ${folder} ${SCHEMA} OUTPUT_FILE ${HEADER}.d
+  COMMAND_ERROR_IS_FATAL ANY)
 
 file(READ ${folder}/${name}.bfbs bytes HEX)
 string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")

@@ -47,7 +47,7 @@ function(acta_add_schema target schema folder)
   add_custom_command(OUTPUT ${header}
     COMMAND ${CMAKE_COMMAND} -DFLATC=$<TARGET_FILE:flatbuffers::flatc> -DSCHEMA=${schema}
             -DHEADER=${header} -DNAME=${identifier} -P ${acta_schema_script}
-    DEPENDS ${schema} ${acta_schema_script} VERBATIM)
+    DEPENDS ${schema} ${acta_schema_script} DEPFILE ${header}.d VERBATIM)
   add_custom_target(${identifier}_schema DEPENDS ${header})
   add_dependencies(${target} ${identifier}_schema)
   target_sources(${target} PRIVATE ${header})

@@ -133,7 +133,7 @@ std::string name_of(const reflection::Schema& schema, const reflection::Type& ty
   if (held == reflection::Obj)
     name = text_of(schema.objects()->Get(index)->name());
   else if (type.index() >= 0)
-    name = text_of(schema.enums()->Get(index)->name());
+    name = std::string(text_of(schema.enums()->Get(index)->name())) + ':' + name;
   if (type.base_type() == reflection::Array)
     return "[" + name + ":" + std::to_string(type.fixed_length()) + "]";
   return type.base_type() == reflection::Vector ? "[" + name + "]" : name;

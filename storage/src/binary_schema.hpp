@@ -36,7 +36,7 @@ namespace acta::storage {
 /// Bytes of a scalar; 0 for what is none.
 [[nodiscard]] std::size_t scalar_size(reflection::BaseType type) noexcept;
 
-/// A type as a schema's author wrote it: "long", "[string]", "shop.item".
+/// A type, much as a schema's author wrote it: "long", "[string]", "shop.item", "shop.color:byte".
 [[nodiscard]] std::string name_of(const reflection::Schema& schema, const reflection::Type& type);
 
 } // namespace acta::storage

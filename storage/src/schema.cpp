@@ -124,9 +124,11 @@ private:
                       const reflection::Field& offered) {
     const auto name = text_of(stored.name());
     const auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value); };
-    if (stored.optional() != offered.optional()
-        || stored.default_integer() != offered.default_integer()
-        || bits(stored.default_real()) != bits(offered.default_real()))
+    const bool scalar = scalar_size(stored.type()->base_type()) != 0;
+    if (scalar
+        && (stored.optional() != offered.optional()
+            || stored.default_integer() != offered.default_integer()
+            || bits(stored.default_real()) != bits(offered.default_real())))
       differ("table '{}', field '{}': its default is {} in the store and {} in this program", table,
              name, default_of(stored), default_of(offered));
     if (offered.required() && !stored.required())
