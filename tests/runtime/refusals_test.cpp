@@ -184,14 +184,16 @@ TEST_F(refusals_test, takes_any_number_as_the_limit_of_commands_in_flight) {
   EXPECT_TRUE(e->ask<limit_order>(1, buy(1)).has_value());
 }
 
-TEST_F(refusals_test, stores_no_event_that_could_not_be_read_again) {
+// C58
+TEST_F(refusals_test, stores_no_event_that_could_not_be_read_again_but_those_around_it) {
   auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+  EXPECT_EQ((*e)->ask<troublemaker>(1, {})->version, stream_version(1));
   const auto malformed = (*e)->ask<troublemaker>(1, {.ballast = 64, .malformed = true});
   ASSERT_FALSE(malformed.has_value());
   EXPECT_EQ(malformed.error().code(), errc::handler_failed);
   EXPECT_NE(malformed.error().message().find("verifier"), std::string::npos);
-  EXPECT_EQ(log->tail(), log_position(0));
-  EXPECT_TRUE((*e)->ask<troublemaker>(1, {}).has_value());
+  EXPECT_EQ(log->tail(), log_position(1));
+  EXPECT_EQ((*e)->ask<troublemaker>(1, {})->version, stream_version(2));
 }
 
 TEST_F(refusals_test, refuses_a_stream_of_a_category_it_does_not_run) {

@@ -242,6 +242,7 @@ TEST_P(append_test, takes_keys_and_names_of_any_length_allowed) {
   EXPECT_EQ(log->event_type_name(*type), long_name);
 }
 
+// C59
 TEST_P(append_test, stores_what_it_was_given) {
   const std::string metadata = "correlation 1";
   const std::array events{new_event{.type = event_type_id(3),

@@ -22,11 +22,10 @@ protected:
   void SetUp() override {
     any_log_test::SetUp();
     shared_ = std::move(log);
-    writer_ = *storage::stream_writer::open(*shared_);
     stream_ = stream_id(*shared_->register_category(basket::category), 7);
   }
 
-  /// Appends an event to the cart.
+  /// Appends an event to the cart; no engine may be open.
   void write(std::string_view type, std::uint16_t version, const std::vector<std::byte>& payload) {
     const std::string_view metadata = "who";
     const storage::new_event event{.type = *shared_->register_event_type(type),
@@ -34,7 +33,9 @@ protected:
                                    .metadata = std::as_bytes(std::span(metadata)),
                                    .schema_version = version};
     const storage::stream_append step{stream_, expected_version::any(), {&event, 1}};
-    ASSERT_TRUE(writer_->append({&step, 1}, command_id::of(1, ++commands_)));
+    const auto writer = storage::stream_writer::open(*shared_);
+    ASSERT_TRUE(writer) << writer.error().message();
+    ASSERT_TRUE((*writer)->append({&step, 1}, command_id::of(1, ++commands_)));
   }
   void write_added(std::uint16_t version, std::int32_t count) {
     write(added::GetFullyQualifiedName(), version, added_payload(count));
@@ -54,7 +55,6 @@ protected:
   }
 
   std::shared_ptr<storage::event_log> shared_;
-  std::unique_ptr<storage::stream_writer> writer_;
   stream_id stream_{category_id(1), 7};
 
 private:
