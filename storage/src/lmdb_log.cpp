@@ -324,8 +324,8 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
 
 /// A schema in `meta` follows its checksum: LMDB's pages have none.
 result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
-  if (failed_)
-    return std::unexpected(*failed_);
+  if (auto sound = check_sound(); !sound)
+    return sound;
   std::vector<std::pair<std::string, std::string>> entries;
   for (const auto& one : schemas) {
     ensure(!event_type_name(one.type).empty(), "a schema is of an event type that is registered");
@@ -339,6 +339,8 @@ result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
     return {};
   if (auto stored = environment_.put_meta(entries); !stored)
     return give_up(failure(stored));
+  if (sync_)
+    sync_->changed();
   return {};
 }
 

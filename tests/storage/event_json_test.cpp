@@ -113,7 +113,7 @@ TEST_P(event_json_test, prints_events_whose_type_no_program_has_any_more) {
                                type.value());
   const auto bytes = record.bytes();
   ASSERT_TRUE(log->append({&bytes, 1}, 1'000));
-  if (GetParam() == durability::power)
+  if (GetParam() != durability::memory)
     reopen();
   const auto snapshot = log->snapshot();
   const auto stored = (*snapshot)->at(log_position(1));
