@@ -2,6 +2,9 @@
 
 #include "binary_schema.hpp"
 
+#include <acta/base/ensure.hpp>
+#include <acta/base/limits.hpp>
+
 #include <fmt/format.h>
 
 #include <flatbuffers/flatbuffers.h>
@@ -108,7 +111,15 @@ private:
   }
 
   [[nodiscard]] const reflection::Object& object_of(const reflection::Type& type) const {
-    return *schema_.objects()->Get(static_cast<std::uint32_t>(type.index()));
+    const auto index = static_cast<std::uint32_t>(type.index());
+    ensure(index < schema_.objects()->size(), "read_schema() checked where a type leads");
+    return *schema_.objects()->Get(index);
+  }
+
+  [[nodiscard]] const reflection::Enum& enum_of(const reflection::Type& type) const {
+    const auto index = static_cast<std::uint32_t>(type.index());
+    ensure(index < schema_.enums()->size(), "read_schema() checked where a type leads");
+    return *schema_.enums()->Get(index);
   }
 
   [[nodiscard]] std::size_t place_of(const std::uint8_t* at) const noexcept {
@@ -130,6 +141,7 @@ private:
   /// The type of a union is in the field before it; nullptr if it is not there.
   [[nodiscard]] const std::uint8_t* type_field_of(const flatbuffers::Table& in,
                                                   const reflection::Field& field) const noexcept {
+    ensure(field.id() > 0, "read_schema() saw a field before a union's");
     const auto before = static_cast<flatbuffers::voffset_t>(field.offset() - 2U);
     const auto offset = in.GetOptionalFieldOffset(before);
     const auto* at = reinterpret_cast<const std::uint8_t*>(&in) + offset;
@@ -138,10 +150,9 @@ private:
 
   [[nodiscard]] bool member(const std::uint8_t* target, const reflection::Type& type,
                             const std::uint8_t* which) {
-    const auto& one = *schema_.enums()->Get(static_cast<std::uint32_t>(type.index()));
     if (which == nullptr)
       return false;
-    const auto* found = enumerator(one, *which);
+    const auto* found = enumerator(enum_of(type), *which);
     if (found == nullptr || found->value() == 0) {
       text_ += "null"; // of a newer schema, or none: nothing tells what it is
       return true;
@@ -201,6 +212,7 @@ private:
   template <class Print>
   [[nodiscard]] bool list(const std::uint8_t* element, std::uint32_t count, std::size_t size,
                           Print print_one) {
+    ensure(size != 0, "elements have a size, or there is no end to them");
     text_ += '[';
     for (std::uint32_t i = 0; i < count; ++i, element += size) {
       if (i != 0)
@@ -242,6 +254,8 @@ private:
         scalar(element, held, type);
         return true;
       };
+      ensure(field->offset() < static_cast<std::uint32_t>(of.bytesize()),
+             "read_schema() saw that the field lies within its struct");
       const auto* place = at + field->offset();
       if (type.base_type() != reflection::Array ? !print_one(place)
                                                 : !array(place, type, print_one))
@@ -296,8 +310,7 @@ private:
   void integer(std::int64_t value, reflection::BaseType as, const reflection::Type& type) {
     const auto out = std::back_inserter(text_);
     if (type.index() >= 0)
-      if (const auto* found =
-            enumerator(*schema_.enums()->Get(static_cast<std::uint32_t>(type.index())), value)) {
+      if (const auto* found = enumerator(enum_of(type), value)) {
         fmt::format_to(out, "\"{}\"", text_of(found->name()));
         return;
       }

@@ -329,6 +329,7 @@ result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
   std::vector<std::pair<std::string, std::string>> entries;
   for (const auto& one : schemas) {
     ensure(!event_type_name(one.type).empty(), "a schema is of an event type that is registered");
+    ensure(!one.bfbs.empty(), "what is stored as a schema is not taken for none");
     const std::uint64_t checksum = XXH3_64bits(one.bfbs.data(), one.bfbs.size());
     std::string value(sizeof checksum + one.bfbs.size(), '\0');
     std::memcpy(value.data(), &checksum, sizeof checksum);

@@ -45,6 +45,7 @@ public:
   /// The first difference that makes them incompatible, in words; none if they are compatible.
   [[nodiscard]] std::optional<std::string> between(const reflection::Object& stored,
                                                    const reflection::Object& offered) {
+    ensure(text_of(stored.name()) == text_of(offered.name()), "both are of the one event type");
     objects_to_do_.emplace_back(&stored, &offered);
     while (!objects_to_do_.empty() && !difference_) {
       const auto next = objects_to_do_.back();
@@ -75,6 +76,7 @@ private:
 
   void compare(const reflection::Object& stored, const reflection::Object& offered) {
     const auto table = text_of(stored.name());
+    ensure(table == text_of(offered.name()), "only types of one name are compared");
     if (stored.is_struct() != offered.is_struct())
       return differ("'{}' is a {} in the store and a {} in this program", table,
                     stored.is_struct() ? "struct" : "table",

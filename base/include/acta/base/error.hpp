@@ -30,7 +30,8 @@ enum class errc : std::uint16_t {
   malformed = 17,         ///< Input text that does not parse; the message has file and line.
   permission_denied = 18, ///< Not allowed to read or write the named file.
   wrong_version = 19,     ///< A stream is not at the version expected; the message has both.
-  incompatible_schema = 20, ///< Program and stored events disagree on a type; the message says how.
+  /// Program and stored events do not fit; the message names event type, and table and field.
+  incompatible_schema = 20,
 };
 
 /// The name of a code as written above, e.g. "store_in_use".

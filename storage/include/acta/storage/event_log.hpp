@@ -112,8 +112,8 @@ struct event_schema {
 /// the schemas of event types.
 ///
 /// Threads: append(), the two register functions and put_schemas() belong to one thread at a time
-/// (the committer). The others may be called from any thread; readers never wait for the writer, nor the
-/// writer for readers. Durability: as durability() says, reached when append() returns.
+/// (the committer). The others may be called from any thread; readers never wait for the writer,
+/// nor the writer for readers. Durability: as durability() says, reached when append() returns.
 class event_log {
 public:
   event_log(const event_log&) = delete;
