@@ -1,5 +1,6 @@
 #include "binary_schema.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -27,9 +28,19 @@ public:
   }
 
 private:
+  /// What can be printed as it is.
+  [[nodiscard]] static bool is_name(const flatbuffers::String* text) noexcept {
+    return std::ranges::all_of(text_of(text), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'
+             || c == '.';
+    });
+  }
+
   [[nodiscard]] bool sound(const reflection::Enum& one) const noexcept {
+    if (!is_name(one.name()))
+      return false;
     for (const auto* value : *one.values()) {
-      if (value == nullptr)
+      if (value == nullptr || !is_name(value->name()))
         return false;
       if (one.is_union() && value->value() != 0
           && (value->union_type() == nullptr || !sound_member(*value->union_type())))
@@ -44,12 +55,14 @@ private:
   }
 
   [[nodiscard]] bool sound(const reflection::Object& object) const noexcept {
+    if (!is_name(object.name()))
+      return false;
     if (object.is_struct()
         && (object.bytesize() <= 0 || object.minalign() <= 0
             || !std::has_single_bit(static_cast<std::uint32_t>(object.minalign()))))
       return false;
     for (const auto* field : *object.fields())
-      if (field == nullptr || !sound(*field->type())
+      if (field == nullptr || !is_name(field->name()) || !sound(*field->type())
           || !(object.is_struct() ? lies_within(object, *field) : is_where_it_must(*field)))
         return false;
     return true;

@@ -12,7 +12,7 @@ namespace acta::storage {
 
 /// The schema in these bytes (8-byte aligned), borrowed from them; nullptr if they are none. What
 /// it returns was checked so far that every index in it leads somewhere, every field of a struct
-/// lies within it, and table fields are where their ids put them.
+/// lies within it, table fields are where their ids put them, and names are identifiers.
 [[nodiscard]] const reflection::Schema* read_schema(std::span<const std::byte> bfbs) noexcept;
 
 /// The table of that fully qualified name; nullptr if there is none.

@@ -29,5 +29,7 @@ struct light {
 int main() {
   auto engine = acta::runtime::engine::open<consumer::light>(acta::storage::make_memory_log());
   const auto receipt = (*engine)->ask<consumer::light>(1, {true});
-  return receipt && receipt->version == acta::stream_version(1) ? 0 : 1;
+  const auto schema = (*engine)->log().schema(acta::event_type_id(1));
+  const bool stored = receipt && receipt->version == acta::stream_version(1);
+  return stored && schema && !schema->empty() ? 0 : 1;
 }
