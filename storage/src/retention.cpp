@@ -51,6 +51,10 @@ result<truncation> read_truncation(const record_view& record) {
   return truncation{.before = stream_version(what->before()), .removed = what->removed()};
 }
 
+std::span<const std::byte> schema_of_truncations() noexcept {
+  return std::as_bytes(schema_of<stream_truncated>);
+}
+
 std::vector<std::byte> truncation_payload(const truncation& what) {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(Createstream_truncated(builder, what.before.value(), what.removed));

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -43,6 +44,9 @@ private:
 
 /// What a record of a truncation says; errc::corrupt if it is none.
 [[nodiscard]] result<truncation> read_truncation(const record_view& record);
+
+/// The schema of such records, which makes them readable as JSON.
+[[nodiscard]] std::span<const std::byte> schema_of_truncations() noexcept;
 
 /// The payload of such a record.
 [[nodiscard]] std::vector<std::byte> truncation_payload(const truncation& what);

@@ -5,6 +5,7 @@
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 #include <acta/storage/record.hpp>
+#include <acta/storage/schema.hpp>
 
 #include <fmt/format.h>
 
@@ -246,6 +247,9 @@ stream_writer::truncate_or_remove(const stream_id& stream,
   const auto type = log_.register_event_type(truncated_event);
   if (!type)
     return std::unexpected(type.error());
+  const event_schema schema{.type = *type, .bfbs = schema_of_truncations()};
+  if (auto known = register_schemas(log_, {&schema, 1}); !known)
+    return failure(known);
   const auto payload = truncation_payload({.before = before, .removed = before > *version});
   const new_event event{.type = *type, .payload = payload};
   const stream_append step{in_category(stream, *truncations), expected_version::any(), {&event, 1}};
