@@ -7,11 +7,12 @@
 
 namespace acta::tests {
 
-/// A fresh directory below the system's temporary folder, removed at the end.
+/// A fresh directory below the system's temporary folder, or another, removed at the end.
 class scratch_directory {
 public:
-  scratch_directory() {
-    auto name = (std::filesystem::temp_directory_path() / "acta-test-XXXXXX").string();
+  explicit scratch_directory(
+    const std::filesystem::path& below = std::filesystem::temp_directory_path()) {
+    auto name = (below / "acta-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr)
       throw std::runtime_error("cannot make a directory like " + name);
     path_ = name;

@@ -1,0 +1,220 @@
+// Cuts the power at every sync of a store, and in between. What is assumed: docs/power-loss.md.
+#include "disk_image.hpp"
+#include "disk_recorder.hpp"
+#include "store_script.hpp"
+
+#include "../support/scratch_directory.hpp"
+
+#include <acta/storage/event_log.hpp>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace acta::tests {
+namespace {
+
+using kind = disk_operation::kind;
+using journal = std::vector<disk_operation>;
+
+const bool long_tests = std::getenv("ACTA_LONG_TESTS") != nullptr;
+
+/// In memory where there is room, as nothing here must be durable.
+[[nodiscard]] std::filesystem::path fast_directory() {
+  const std::filesystem::path memory = "/dev/shm";
+  std::error_code code;
+  constexpr std::uintmax_t enough = std::uintmax_t{256} << 20U;
+  const bool room = std::filesystem::space(memory, code).available > enough && !code;
+  return room && ::access(memory.c_str(), W_OK) == 0 ? memory
+                                                     : std::filesystem::temp_directory_path();
+}
+
+/// Of a test, printed: ACTA_POWER_LOSS_SEED repeats it.
+[[nodiscard]] std::uint64_t choose_seed() {
+  const char* const given = std::getenv("ACTA_POWER_LOSS_SEED");
+  const std::uint64_t seed =
+    given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+  std::printf("seed: ACTA_POWER_LOSS_SEED=%llu\n", static_cast<unsigned long long>(seed));
+  std::fflush(stdout);
+  return seed;
+}
+
+/// Another boot than the one before, as after a power loss.
+void boot() {
+  static std::uint64_t boots = 0;
+  disk_recorder::set_boot_id(fmt::format("{:08x}-0000-4000-8000-000000000000", ++boots));
+}
+
+/// Does all the steps of a script, and returns what that did to the disk.
+[[nodiscard]] journal record(const store_script& script, const storage::log_options& options = {}) {
+  const scratch_directory directory(fast_directory());
+  boot();
+  disk_recorder recorder(directory.path());
+  std::unique_ptr<storage::event_log> log;
+  for (std::size_t step = 0; step < script.size(); ++step) {
+    recorder.mark(mark_of(step, false));
+    const auto done = script.run(step, directory.path() / "store", options, log);
+    EXPECT_TRUE(done) << done.error().message();
+    recorder.mark(mark_of(step, true));
+  }
+  return recorder.operations();
+}
+
+/// Opens what a power loss left, checks it, and goes on with it: empty if all is well. `recorder`
+/// sees what is done, with marks.
+[[nodiscard]] std::string check(const store_script& script, const std::filesystem::path& disk,
+                                const progress& before, disk_recorder* recorder) {
+  boot();
+  std::unique_ptr<storage::event_log> log;
+  if (const auto opened = script.run(0, disk / "store", {}, log); !opened)
+    return "it does not open: " + opened.error().message();
+  const auto steps = script.steps_in(*log, before.receipted, before.begun);
+  if (!steps)
+    return steps.error().message();
+  auto next = std::max<std::size_t>(*steps, 1); // opening it was step 0
+  if (recorder != nullptr)
+    recorder->mark(mark_of(next, false));
+  if (const auto done = script.run(next, disk / "store", {}, log); !done)
+    return "it does not go on: " + done.error().message();
+  if (recorder != nullptr)
+    recorder->mark(mark_of(next, true));
+  const auto after = script.steps_in(*log, next + 1, next + 1);
+  return after ? std::string() : "after going on: " + after.error().message();
+}
+
+/// As check(), and then the power goes a second time, at any moment of it.
+[[nodiscard]] std::string check_twice(const store_script& script, const std::filesystem::path& disk,
+                                      const progress& before, std::uint64_t seed) {
+  journal operations;
+  std::size_t adopted = 0;
+  {
+    disk_recorder recorder(disk);
+    adopted = recorder.operations().size();
+    if (auto wrong = check(script, disk, before, &recorder); !wrong.empty())
+      return wrong;
+    operations = recorder.operations();
+  }
+  const auto at = adopted + seed % (operations.size() - adopted + 1);
+  const scratch_directory again(fast_directory());
+  make_image(operations, {.at = at, .seed = seed}, again.path());
+  const auto since = progress_at(operations, at);
+  const progress both{.begun = std::max(before.begun, since.begun),
+                      .receipted = std::max(before.receipted, since.receipted)};
+  const auto wrong = check(script, again.path(), both, nullptr);
+  return wrong.empty() ? wrong : fmt::format("after a second cut, at {}: {}", at, wrong);
+}
+
+/// Before and after the end of each sync, and anywhere.
+[[nodiscard]] std::vector<std::size_t> cuts_of(const journal& operations, std::size_t count,
+                                               std::mt19937_64& random) {
+  std::vector<std::size_t> cuts{0};
+  for (std::size_t i = 0; i < operations.size(); ++i)
+    if (operations[i].what == kind::settle)
+      cuts.insert(cuts.end(), {i, i + 1});
+  while (cuts.size() < count)
+    cuts.push_back(random() % (operations.size() + 1));
+  return cuts;
+}
+
+[[nodiscard]] std::string lose_power(const store_script& script, const journal& operations,
+                                     const power_cut& cut) {
+  const scratch_directory disk(fast_directory());
+  make_image(operations, cut, disk.path());
+  const auto before = progress_at(operations, cut.at);
+  return cut.seed % 4 == 0 ? check_twice(script, disk.path(), before, cut.seed)
+                           : check(script, disk.path(), before, nullptr);
+}
+
+TEST(power_loss, takes_nothing_that_was_receipted_at_power_and_the_store_always_opens) {
+  std::mt19937_64 random(choose_seed());
+  const store_script script(long_tests ? 100 : 30);
+  const auto operations = record(script);
+  const auto cuts = cuts_of(operations, long_tests ? 2'000 : 250, random);
+  int failures = 0;
+  for (const auto at : cuts) {
+    const power_cut cut{.at = at, .seed = random()};
+    const auto wrong = lose_power(script, operations, cut);
+    EXPECT_EQ(wrong, "") << "cut at operation " << cut.at << " of " << operations.size()
+                         << ", seed of the cut " << cut.seed;
+    failures += wrong.empty() ? 0 : 1;
+    ASSERT_LT(failures, 5);
+  }
+  RecordProperty("cuts", static_cast<int>(cuts.size()));
+}
+
+/// The same cuts on a device that lies: what a check of lost power must find. In a process of its
+/// own each, as LMDB may end it over pages that are not there.
+[[nodiscard]] int count_losses(device kind_of_device) {
+  std::mt19937_64 random(choose_seed());
+  const store_script script(10);
+  const auto operations = record(script);
+  int losses = 0;
+  for (int i = 0; i < 40; ++i) {
+    const power_cut cut{
+      .at = random() % (operations.size() + 1), .seed = random() | 1U, .kind = kind_of_device};
+    const auto child = ::fork();
+    if (child == 0) {
+      const bool sound = lose_power(script, operations, cut).empty();
+      ::_exit(sound ? 0 : 1);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    losses += status == 0 ? 0 : 1;
+  }
+  return losses;
+}
+
+TEST(power_loss, is_found_where_the_device_forgets_what_it_said_was_synced) {
+  EXPECT_GT(count_losses(device::forgets_everything), 10);
+}
+
+TEST(power_loss, is_found_where_commits_are_synced_and_their_pages_are_not) {
+  EXPECT_GT(count_losses(device::forgets_file_syncs), 5);
+}
+
+[[nodiscard]] std::map<std::string, std::string> files_in(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    const auto name = entry.path().lexically_relative(directory).string();
+    std::ifstream in(entry.path(), std::ios::binary);
+    if (entry.is_regular_file() && entry.path().filename() != "lock.mdb")
+      files[name] = {std::istreambuf_iterator<char>(in), {}};
+  }
+  return files;
+}
+
+/// What the other tests rest on: that no write of a store goes past the recorder.
+TEST(power_loss, is_tested_with_all_that_a_store_writes) {
+  const scratch_directory directory(fast_directory());
+  const scratch_directory copy(fast_directory());
+  const store_script script(30);
+  journal operations;
+  {
+    disk_recorder recorder(directory.path());
+    std::unique_ptr<storage::event_log> log;
+    for (std::size_t step = 0; step < script.size(); ++step)
+      ASSERT_TRUE(script.run(step, directory.path() / "store", {}, log));
+    log.reset();
+    operations = recorder.operations();
+  }
+  make_image(operations, {.at = operations.size(), .keeps_all = true}, copy.path());
+  const auto expected = files_in(directory.path());
+  const auto recorded = files_in(copy.path());
+  EXPECT_GT(expected.size(), 2U);
+  EXPECT_TRUE(expected == recorded) << "a file differs: it was written past the recorder";
+}
+
+} // namespace
+} // namespace acta::tests

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "disk_recorder.hpp"
+
+#include "../support/records.hpp"
+
+#include <acta/base/error.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+/// What the tests of power loss and faults let a store do, and what must be left of it.
+namespace acta::tests {
+
+/// A list of steps on a store, always the same. Each is done whole, or not at all, and those
+/// before it were. Step 0 makes the store.
+class store_script {
+public:
+  struct step {
+    std::string category{};               ///< A name to register,
+    std::string event_type{};             ///< or one of these,
+    std::vector<finished_record> records; ///< or records to append at once,
+    bool reopens = false;                 ///< or the store is closed and opened again.
+  };
+
+  /// Small commits and large ones, records over many pages, names, and openings in between.
+  explicit store_script(std::size_t appends);
+
+  /// Of the whole script; one more append can be done after the last, to go on with.
+  [[nodiscard]] std::size_t size() const noexcept { return steps_.size() - 1; }
+  /// The log's tail after the first `done` steps.
+  [[nodiscard]] std::uint64_t tail(std::size_t done) const;
+
+  /// Does a step. Step 0, and one that reopens, opens the store in `directory` into `log`.
+  [[nodiscard]] result<void> run(std::size_t step, const std::filesystem::path& directory,
+                                 const storage::log_options& options,
+                                 std::unique_ptr<storage::event_log>& log) const;
+
+  /// How many steps the log is the work of: at least `receipted`, at most `begun`. Checks every
+  /// record byte by byte, every name, and storage::verify(). errc::corrupt says what is wrong.
+  [[nodiscard]] result<std::size_t> steps_in(const storage::event_log& log, std::size_t receipted,
+                                             std::size_t begun) const;
+
+private:
+  void add_append(std::size_t number);
+  void add_group(std::size_t count, std::size_t payload);
+  [[nodiscard]] std::vector<std::string> names(std::size_t done,
+                                               std::string step::* kind) const;
+  [[nodiscard]] result<void> compare(const storage::event_log& log, std::uint64_t tail) const;
+
+  std::vector<step> steps_;
+  std::vector<std::uint64_t> versions_; ///< Of each stream, as the script is made.
+  std::uint64_t commands_ = 0;
+};
+
+/// What a mark in a recording says: a step began, or its receipt was there.
+[[nodiscard]] constexpr std::uint64_t mark_of(std::size_t step, bool receipted) noexcept {
+  return step * 2 + (receipted ? 1 : 0);
+}
+
+/// Steps begun and receipted before operation `cut`.
+struct progress {
+  std::size_t begun = 0;
+  std::size_t receipted = 0;
+};
+[[nodiscard]] progress progress_at(const std::vector<disk_operation>& operations, std::size_t cut);
+
+} // namespace acta::tests
