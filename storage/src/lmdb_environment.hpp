@@ -14,6 +14,10 @@
 
 namespace acta::storage {
 
+/// The part of a meta page that LMDB 0.9 writes: its page header and MDB_meta. Within one sector.
+inline constexpr std::size_t lmdb_meta_size = 152;
+inline constexpr std::size_t lmdb_txn_id_offset = 144; ///< mm_txnid, its last field.
+
 struct lmdb_options {
   std::size_t map_size; ///< Bytes of address space, in whole pages.
   unsigned flags = 0;   ///< Of mdb_env_open(), besides MDB_NOTLS.

@@ -1,6 +1,7 @@
 #include "store_directory.hpp"
 
 #include "file.hpp"
+#include "lmdb_environment.hpp"
 #include "lmdb_error.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -15,6 +16,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -94,13 +98,24 @@ result<void> prepare_store_directory(const fs::path& store) {
 
 namespace {
 
-/// A crash or a full device cut the first write of the file: there are no events in it.
+/// A crash or a full device cut the first write of the file: there are no events in it. LMDB
+/// writes both meta pages at once and syncs them with the first commit, so where a power loss took
+/// one of them, the other is as it was made; anything else is damage, and not to be emptied.
 [[nodiscard]] bool is_no_lmdb_file_yet(const file& data) {
-  std::vector<char> start(2 * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+  const auto page_size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<char> start(2 * page_size);
   const auto size = ::pread(data.descriptor(), start.data(), start.size(), 0);
-  return size >= 0
-         && (static_cast<std::size_t>(size) < start.size()
-             || std::ranges::all_of(start, [](char byte) { return byte == 0; }));
+  if (size < 0 || static_cast<std::size_t>(size) < start.size())
+    return size >= 0;
+  int missing = 0;
+  std::uint64_t commits = 0;
+  for (const auto page : {std::span(start).first(page_size), std::span(start).last(page_size)}) {
+    missing += std::ranges::all_of(page, [](char byte) { return byte == 0; }) ? 1 : 0;
+    std::uint64_t id = 0;
+    std::memcpy(&id, page.data() + lmdb_txn_id_offset, sizeof id);
+    commits = std::max(commits, id);
+  }
+  return missing > 0 && commits == 0;
 }
 
 } // namespace

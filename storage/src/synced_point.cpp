@@ -25,10 +25,7 @@ namespace acta::storage {
 
 namespace {
 
-/// The part of a meta page that LMDB 0.9 writes: its page header and MDB_meta.
-constexpr std::size_t meta_size = 152;
-constexpr std::size_t txn_id_offset = 144; ///< mm_txnid, its last field.
-using meta_page = std::array<std::byte, meta_size>;
+using meta_page = std::array<std::byte, lmdb_meta_size>;
 
 struct slot {
   std::array<char, 8> magic{'A', 'C', 'T', 'A', 'S', 'Y', 'N', 'C'};
@@ -47,7 +44,7 @@ constexpr off_t slot_distance = 4096;
 
 [[nodiscard]] std::uint64_t txn_id_in(const meta_page& meta) noexcept {
   std::uint64_t id = 0;
-  std::memcpy(&id, meta.data() + txn_id_offset, sizeof id);
+  std::memcpy(&id, meta.data() + lmdb_txn_id_offset, sizeof id);
   return id;
 }
 
@@ -109,8 +106,8 @@ constexpr off_t slot_distance = 4096;
     return system_failure(errno, path, "removing it");
   const auto parent = path.parent_path();
   const file directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.is_open() && ::fsync(directory.descriptor()) != 0 && errno != EINVAL)
-    return system_failure(errno, parent, "sync");
+  if (!directory.is_open() || (::fsync(directory.descriptor()) != 0 && errno != EINVAL))
+    return system_failure(errno, parent, "sync"); // found again, it would take back what comes now
   return {};
 }
 
@@ -209,7 +206,7 @@ result<void> synced_point::write(const void* meta) {
   slot saved;
   saved.written = written_ + 1;
   saved.boot_id = *now;
-  std::memcpy(saved.meta.data(), meta, meta_size);
+  std::memcpy(saved.meta.data(), meta, lmdb_meta_size);
   saved.page_size = stat.ms_psize;
   saved.checksum = checksum_of(saved);
   const auto at = static_cast<off_t>(written_ % 2) * slot_distance;

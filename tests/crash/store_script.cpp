@@ -30,7 +30,8 @@ store_script::store_script(std::size_t appends) : versions_(streams) {
     if (number % 8 == 6)
       steps_.push_back({.records = {}, .reopens = true});
   }
-  add_group(3, 40); // what a check goes on with
+  for (std::size_t i = 0; i < after_the_last; ++i)
+    add_group(3, 40);
 }
 
 void store_script::add_append(std::size_t number) {
@@ -167,7 +168,8 @@ progress progress_at(const std::vector<disk_operation>& operations, std::size_t 
     if (operations[i].what != disk_operation::kind::mark)
       continue;
     const auto steps = static_cast<std::size_t>(operations[i].value / 2) + 1;
-    (operations[i].value % 2 == 0 ? at.begun : at.receipted) = steps;
+    auto& reached = operations[i].value % 2 == 0 ? at.begun : at.receipted;
+    reached = std::max(reached, steps);
   }
   return at;
 }

@@ -31,8 +31,8 @@ public:
   /// Small commits and large ones, records over many pages, names, and openings in between.
   explicit store_script(std::size_t appends);
 
-  /// Of the whole script; one more append can be done after the last, to go on with.
-  [[nodiscard]] std::size_t size() const noexcept { return steps_.size() - 1; }
+  /// Of the whole script; some appends can be done after the last, to go on with.
+  [[nodiscard]] std::size_t size() const noexcept { return steps_.size() - after_the_last; }
   /// The log's tail after the first `done` steps.
   [[nodiscard]] std::uint64_t tail(std::size_t done) const;
 
@@ -47,6 +47,8 @@ public:
                                              std::size_t begun) const;
 
 private:
+  static constexpr std::size_t after_the_last = 3;
+
   void add_append(std::size_t number);
   void add_group(std::size_t count, std::size_t payload);
   [[nodiscard]] std::vector<std::string> names(std::size_t done,
