@@ -15,6 +15,7 @@
 #include <iterator>
 #include <span>
 #include <string_view>
+#include <thread>
 
 namespace acta::tests {
 
@@ -250,6 +251,8 @@ int disk_recorder::sync(int file, int (*next)(int)) {
     begun = push({.what = kind::sync, .file = number});
   }
   const int code = next(file);
+  for (int i = 0; i < 50; ++i)
+    std::this_thread::yield(); // a device takes its time: others go on meanwhile
   if (code == 0) {
     const std::lock_guard guard(mutex_);
     push({.what = kind::settle, .value = begun});
@@ -430,6 +433,13 @@ int ftruncate(int file, off_t size) noexcept {
 }
 int ftruncate64(int file, off_t size) noexcept {
   return ::ftruncate(file, size);
+}
+int truncate(const char* path, off_t size) noexcept {
+  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
+  const int code = file < 0 ? -1 : ::ftruncate(file, size);
+  if (file >= 0)
+    ::close(file);
+  return code;
 }
 /// Its error is what it returns.
 int posix_fallocate(int file, off_t from, off_t size) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -21,12 +22,16 @@
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace acta::tests {
 namespace {
 
+using namespace std::chrono_literals;
 using kind = disk_operation::kind;
+using storage::durability;
+using storage::log_options;
 using journal = std::vector<disk_operation>;
 
 const bool long_tests = std::getenv("ACTA_LONG_TESTS") != nullptr;
@@ -57,17 +62,47 @@ void boot() {
   disk_recorder::set_boot_id(fmt::format("{:08x}-0000-4000-8000-000000000000", ++boots));
 }
 
+/// The levels a store is opened at, in turn.
+using levels = std::vector<durability>;
+
+[[nodiscard]] log_options options_of(durability level) {
+  return {.durability = level, .sync_every = 1ms};
+}
+
+/// Says in the recording what the log says of itself: `done` steps are, or those whose records are
+/// synced.
+void mark_held(disk_recorder& recorder, const store_script& script, std::size_t done,
+               const storage::event_log& log) {
+  if (log.durability() != durability::power)
+    done = script.steps_until(log.synced_tail().value());
+  if (done > 0)
+    recorder.mark(mark_of(done - 1, true));
+}
+
+/// At `process`: waits until the background sync has come as far, which it must.
+void wait_until_synced(const storage::event_log& log) {
+  while (log.synced_tail() != log.tail())
+    std::this_thread::yield();
+}
+
 /// Does all the steps of a script, and returns what that did to the disk.
-[[nodiscard]] journal record(const store_script& script, const storage::log_options& options = {}) {
+[[nodiscard]] journal record(const store_script& script, const levels& opened_at) {
   const scratch_directory directory(fast_directory());
   boot();
   disk_recorder recorder(directory.path());
   std::unique_ptr<storage::event_log> log;
+  std::size_t opened = 0;
   for (std::size_t step = 0; step < script.size(); ++step) {
+    const auto level = opened_at[opened % opened_at.size()];
+    opened += script.opens(step) ? 1U : 0U;
     recorder.mark(mark_of(step, false));
-    const auto done = script.run(step, directory.path() / "store", options, log);
+    const auto done = script.run(step, directory.path() / "store", options_of(level), log);
     EXPECT_TRUE(done) << done.error().message();
-    recorder.mark(mark_of(step, true));
+    if (script.opens(step)) // the store was closed, or restored; both sync what there is
+      recorder.mark(mark_of(step, true));
+    if (step % 3 == 0)
+      wait_until_synced(*log);
+    mark_held(recorder, script, step + 1, *log);
   }
   return recorder.operations();
 }
@@ -75,34 +110,38 @@ void boot() {
 /// Opens what a power loss left, checks it, and goes on with it: empty if all is well. `recorder`
 /// sees what is done, with marks.
 [[nodiscard]] std::string check(const store_script& script, const std::filesystem::path& disk,
-                                const progress& before, disk_recorder* recorder) {
+                                const progress& before, durability level,
+                                disk_recorder* recorder) {
   boot();
   std::unique_ptr<storage::event_log> log;
-  if (const auto opened = script.run(0, disk / "store", {}, log); !opened)
+  if (const auto opened = script.run(0, disk / "store", options_of(level), log); !opened)
     return "it does not open: " + opened.error().message();
   const auto steps = script.steps_in(*log, before.receipted, before.begun);
   if (!steps)
     return steps.error().message();
-  auto next = std::max<std::size_t>(*steps, 1); // opening it was step 0
-  if (recorder != nullptr)
+  const auto next = std::max<std::size_t>(*steps, 1); // opening it was step 0
+  if (recorder != nullptr) {
+    mark_held(*recorder, script, next, *log);
     recorder->mark(mark_of(next, false));
-  if (const auto done = script.run(next, disk / "store", {}, log); !done)
+  }
+  if (const auto done = script.run(next, disk / "store", options_of(level), log); !done)
     return "it does not go on: " + done.error().message();
   if (recorder != nullptr)
-    recorder->mark(mark_of(next, true));
+    mark_held(*recorder, script, next + 1, *log);
   const auto after = script.steps_in(*log, next + 1, next + 1);
   return after ? std::string() : "after going on: " + after.error().message();
 }
 
 /// As check(), and then the power goes a second time, at any moment of it.
 [[nodiscard]] std::string check_twice(const store_script& script, const std::filesystem::path& disk,
-                                      const progress& before, std::uint64_t seed) {
+                                      const progress& before, durability level,
+                                      std::uint64_t seed) {
   journal operations;
   std::size_t adopted = 0;
   {
     disk_recorder recorder(disk);
     adopted = recorder.operations().size();
-    if (auto wrong = check(script, disk, before, &recorder); !wrong.empty())
+    if (auto wrong = check(script, disk, before, level, &recorder); !wrong.empty())
       return wrong;
     operations = recorder.operations();
   }
@@ -112,7 +151,7 @@ void boot() {
   const auto since = progress_at(operations, at);
   const progress both{.begun = std::max(before.begun, since.begun),
                       .receipted = std::max(before.receipted, since.receipted)};
-  const auto wrong = check(script, again.path(), both, nullptr);
+  const auto wrong = check(script, again.path(), both, level, nullptr);
   return wrong.empty() ? wrong : fmt::format("after a second cut, at {}: {}", at, wrong);
 }
 
@@ -133,8 +172,9 @@ void boot() {
   const scratch_directory disk(fast_directory());
   make_image(operations, cut, disk.path());
   const auto before = progress_at(operations, cut.at);
-  return cut.seed % 4 == 0 ? check_twice(script, disk.path(), before, cut.seed)
-                           : check(script, disk.path(), before, nullptr);
+  const auto level = (cut.seed >> 8U) % 2 == 0 ? durability::power : durability::process;
+  return cut.seed % 4 == 0 ? check_twice(script, disk.path(), before, level, cut.seed)
+                           : check(script, disk.path(), before, level, nullptr);
 }
 
 /// Cuts a recording at each of these places; returns how many times.
@@ -153,10 +193,12 @@ std::size_t expect_nothing_lost(const store_script& script, const journal& opera
   return cuts.size();
 }
 
-TEST(power_loss, leaves_a_store_that_opens_at_any_moment_of_its_making) {
+class power_loss_test : public testing::TestWithParam<levels> {};
+
+TEST_P(power_loss_test, leaves_a_store_that_opens_at_any_moment_of_its_making) {
   std::mt19937_64 random(choose_seed());
   const store_script script(1);
-  const auto operations = record(script);
+  const auto operations = record(script, GetParam());
   std::vector<std::size_t> cuts;
   for (int round = 0; round < (long_tests ? 20 : 4); ++round)
     for (std::size_t at = 0; at <= operations.size(); ++at)
@@ -164,20 +206,29 @@ TEST(power_loss, leaves_a_store_that_opens_at_any_moment_of_its_making) {
   EXPECT_GT(expect_nothing_lost(script, operations, cuts, random), 100U);
 }
 
-TEST(power_loss, takes_nothing_that_was_receipted_at_power_and_the_store_always_opens) {
+TEST_P(power_loss_test, takes_nothing_that_the_store_said_it_holds_and_it_always_opens) {
   std::mt19937_64 random(choose_seed());
   const store_script script(long_tests ? 100 : 30);
-  const auto operations = record(script);
-  const auto cuts = cuts_of(operations, long_tests ? 2'000 : 250, random);
-  EXPECT_GE(expect_nothing_lost(script, operations, cuts, random), long_tests ? 2'000U : 250U);
+  const auto operations = record(script, GetParam());
+  const std::size_t count = long_tests ? 2'000 : 200;
+  const auto cuts = cuts_of(operations, count, random);
+  EXPECT_GE(expect_nothing_lost(script, operations, cuts, random), count);
 }
+
+INSTANTIATE_TEST_SUITE_P(levels, power_loss_test,
+                         testing::Values(levels{durability::power}, levels{durability::process},
+                                         levels{durability::process, durability::power}),
+                         [](const auto& of) {
+                           return std::string(storage::name(of.param.front()))
+                                  + (of.param.size() > 1 ? "_in_turn" : "");
+                         });
 
 /// The same cuts on a device that lies: what a check of lost power must find. In a process of its
 /// own each, as LMDB may end it over pages that are not there.
-[[nodiscard]] int count_losses(device kind_of_device) {
+[[nodiscard]] int count_losses(device kind_of_device, durability level) {
   std::mt19937_64 random(choose_seed());
   const store_script script(10);
-  const auto operations = record(script);
+  const auto operations = record(script, {level});
   int losses = 0;
   for (int i = 0; i < 40; ++i) {
     const power_cut cut{
@@ -195,11 +246,12 @@ TEST(power_loss, takes_nothing_that_was_receipted_at_power_and_the_store_always_
 }
 
 TEST(power_loss, is_found_where_the_device_forgets_what_it_said_was_synced) {
-  EXPECT_GT(count_losses(device::forgets_everything), 10);
+  EXPECT_GT(count_losses(device::forgets_everything, durability::power), 10);
+  EXPECT_GT(count_losses(device::forgets_everything, durability::process), 10);
 }
 
 TEST(power_loss, is_found_where_commits_are_synced_and_their_pages_are_not) {
-  EXPECT_GT(count_losses(device::forgets_file_syncs), 5);
+  EXPECT_GT(count_losses(device::forgets_file_syncs, durability::power), 5);
 }
 
 [[nodiscard]] std::map<std::string, std::string> files_in(const std::filesystem::path& directory) {
@@ -222,8 +274,10 @@ TEST(power_loss, is_tested_with_all_that_a_store_writes) {
   {
     disk_recorder recorder(directory.path());
     std::unique_ptr<storage::event_log> log;
-    for (std::size_t step = 0; step < script.size(); ++step)
-      ASSERT_TRUE(script.run(step, directory.path() / "store", {}, log));
+    for (std::size_t step = 0; step < script.size(); ++step) {
+      const auto level = step % 2 == 0 ? durability::process : durability::power;
+      ASSERT_TRUE(script.run(step, directory.path() / "store", options_of(level), log));
+    }
     log.reset();
     operations = recorder.operations();
   }

@@ -68,6 +68,13 @@ std::uint64_t store_script::tail(std::size_t done) const {
   return records;
 }
 
+std::size_t store_script::steps_until(std::uint64_t wanted) const {
+  std::size_t done = 0;
+  for (std::uint64_t records = 0; records < wanted; ++done)
+    records += steps_.at(done).records.size();
+  return done;
+}
+
 std::vector<std::string> store_script::names(std::size_t done, std::string step::* kind) const {
   std::vector<std::string> all;
   for (std::size_t i = 0; i < done; ++i)
@@ -80,7 +87,7 @@ result<void> store_script::run(std::size_t number, const std::filesystem::path& 
                                const storage::log_options& options,
                                std::unique_ptr<storage::event_log>& log) const {
   const auto& what = steps_.at(number);
-  if (number == 0 || what.reopens) {
+  if (opens(number)) {
     log.reset();
     auto opened = storage::open_log(directory, options);
     if (!opened)

@@ -36,6 +36,13 @@ public:
   /// The log's tail after the first `done` steps.
   [[nodiscard]] std::uint64_t tail(std::size_t done) const;
 
+  /// The fewest steps after which the tail is there.
+  [[nodiscard]] std::size_t steps_until(std::uint64_t tail) const;
+  /// True if a step opens the store.
+  [[nodiscard]] bool opens(std::size_t number) const {
+    return number == 0 || steps_.at(number).reopens;
+  }
+
   /// Does a step. Step 0, and one that reopens, opens the store in `directory` into `log`.
   [[nodiscard]] result<void> run(std::size_t step, const std::filesystem::path& directory,
                                  const storage::log_options& options,
