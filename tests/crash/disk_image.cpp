@@ -1,8 +1,10 @@
 #include "disk_image.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -54,12 +56,13 @@ private:
   double keep_;
 };
 
-/// A write or resize that no sync covers: each sector of it may have reached the disk, or not.
+/// A write or resize that no sync covers: each sector of it may have reached the disk, or not. And
+/// what came after one.
 struct loose_step {
   const disk_operation* operation;
   range touched;
   std::uint64_t size; ///< Of the file after it.
-  bool settled;       ///< It is durable by itself: a write of O_DSYNC.
+  bool settled;       ///< It is durable: a write of O_DSYNC, or after one whose sync failed.
 
   [[nodiscard]] bool touches(const range& place) const {
     return touched.from < place.to && place.from < touched.to;
@@ -86,8 +89,8 @@ public:
                           .touched = writes ? range{operation.value, end}
                                             : range{std::min(end, size), size},
                           .size = writes ? std::max(size, end) : end,
-                          .settled = settled};
-    if (!covered) {
+                          .settled = settled || covered};
+    if (!covered || !steps_.empty()) { // the first that is not durable, and what came after it
       steps_.push_back(step);
       return;
     }
@@ -155,27 +158,44 @@ class promises {
 public:
   promises(std::span<const disk_operation> operations, const power_cut& cut) {
     for (std::size_t i = 0; i < cut.at; ++i) {
-      const auto& settle = operations[i];
-      if (settle.what != kind::settle || cut.kind == device::forgets_everything)
+      const auto& operation = operations[i];
+      if (operation.what == kind::abandon)
+        abandoned_[operation.file].push_back(i);
+      if (operation.what != kind::settle || cut.kind == device::forgets_everything)
         continue;
-      const auto& settled = operations[settle.value];
+      const auto& settled = operations[operation.value];
       if (settled.what == kind::write)
-        writes_.insert(settle.value);
+        writes_.insert(operation.value);
       else if (cut.kind == device::honest)
-        covered_[settled.file] = std::max(covered_[settled.file], settle.value);
+        syncs_[settled.file].push_back(operation.value);
     }
+    for (auto& [file, begun] : syncs_) // they may have ended in another order
+      std::ranges::sort(begun);
   }
 
-  /// True if a sync of `file` began after operation `at` and ended before the cut.
+  /// True if a sync of `file` began after operation `at` and ended before the cut, and no sync in
+  /// between failed.
   [[nodiscard]] bool covers(int file, std::size_t at) const {
-    const auto until = covered_.find(file);
-    return until != covered_.end() && at < until->second;
+    const auto sync = first_after(syncs_, file, at);
+    return sync && *sync < first_after(abandoned_, file, at).value_or(*sync + 1);
   }
   [[nodiscard]] bool is_settled(std::size_t at) const { return writes_.contains(at); }
 
 private:
-  std::map<int, std::uint64_t> covered_;
-  std::set<std::uint64_t> writes_;
+  using places = std::map<int, std::vector<std::size_t>>;
+
+  [[nodiscard]] static std::optional<std::size_t> first_after(const places& in, int file,
+                                                              std::size_t at) {
+    const auto all = in.find(file);
+    if (all == in.end())
+      return {};
+    const auto found = std::ranges::upper_bound(all->second, at);
+    return found == all->second.end() ? std::nullopt : std::optional(*found);
+  }
+
+  places syncs_;
+  places abandoned_;
+  std::set<std::size_t> writes_;
 };
 
 /// Names: those that are durable, and of the others either all up to some moment, as a journal

@@ -160,8 +160,11 @@ int disk_recorder::directory_of(int at, const char* path) const {
   return known == numbers_.end() ? -1 : known->second;
 }
 
-std::optional<disk_fault> disk_recorder::next_fault() {
-  if (!fault_)
+/// The fault of a call that changes something, if it is its turn.
+std::optional<disk_fault> disk_recorder::next_fault(call what) {
+  if (!fault_ || (fault_ == disk_fault::lost_sync && what == call::change))
+    return {};
+  if (failed_ && fault_ == disk_fault::no_space && what == call::sync)
     return {};
   if (calls_until_fault_ > 1) {
     --calls_until_fault_;
@@ -169,13 +172,13 @@ std::optional<disk_fault> disk_recorder::next_fault() {
   }
   failed_ = true;
   const auto now = fault_;
-  if (now == disk_fault::io || now == disk_fault::short_write)
+  if (now != disk_fault::no_space && now != disk_fault::io_for_good)
     fault_.reset();
   return now;
 }
 
-bool disk_recorder::fails() {
-  const auto fault = next_fault();
+bool disk_recorder::fails(call what) {
+  const auto fault = next_fault(what);
   if (fault)
     errno = code_of(*fault);
   return fault.has_value();
@@ -212,19 +215,16 @@ ssize_t disk_recorder::write(int file, std::string bytes, std::optional<off_t> a
   const int number = number_of(file);
   if (number < 0)
     return real_write(file, bytes, at);
-  if (const auto fault = next_fault()) {
-    errno = code_of(*fault);
-    if (*fault != disk_fault::short_write || bytes.size() < 2)
-      return -1;
-    bytes.resize(bytes.size() / 2);
-  }
-  struct stat now{};
   const int flags = ::fcntl(file, F_GETFL);
-  if (flags < 0 || ::fstat(file, &now) != 0)
-    std::abort();
-  const auto place = at ? *at
-                     : (flags & O_APPEND) != 0 ? now.st_size
-                                               : ::lseek(file, 0, SEEK_CUR);
+  const bool syncs = (flags & O_DSYNC) != 0;
+  const auto fault = next_fault(syncs ? call::synchronous_write : call::change);
+  if (fault == disk_fault::short_write && bytes.size() > 1) {
+    bytes.resize(bytes.size() / 2);
+  } else if (fault && fault != disk_fault::lost_sync) {
+    errno = code_of(*fault);
+    return -1;
+  }
+  const auto place = at ? *at : ::lseek(file, 0, (flags & O_APPEND) != 0 ? SEEK_END : SEEK_CUR);
   const auto written = real_write(file, bytes, at);
   if (written < 0)
     return written;
@@ -233,7 +233,12 @@ ssize_t disk_recorder::write(int file, std::string bytes, std::optional<off_t> a
                           .file = number,
                           .value = static_cast<std::uint64_t>(place),
                           .bytes = std::move(bytes)});
-  if ((flags & O_DSYNC) != 0)
+  if (fault == disk_fault::lost_sync) {
+    push({.what = kind::abandon, .file = number});
+    errno = EIO;
+    return -1;
+  }
+  if (syncs)
     push({.what = kind::settle, .value = done});
   return written;
 }
@@ -246,8 +251,10 @@ int disk_recorder::sync(int file, int (*next)(int)) {
     const int number = number_of(file);
     if (number < 0)
       return next(file);
-    if (fails())
+    if (fails(call::sync)) {
+      push({.what = kind::abandon, .file = number});
       return -1;
+    }
     begun = push({.what = kind::sync, .file = number});
   }
   const int code = next(file);

@@ -34,6 +34,7 @@ struct disk_operation {
     resize,         ///< `file` has `value` bytes.
     sync,           ///< A sync of `file` began.
     settle,         ///< The device said that operation `value`, a sync or a write, is durable.
+    abandon,        ///< A sync of `file` failed: the kernel takes what it covers for written.
     mark,           ///< The test said `value`.
   };
   kind what = kind::mark;
@@ -47,10 +48,11 @@ struct disk_operation {
 };
 
 enum class disk_fault : std::uint8_t {
-  no_space,    ///< ENOSPC, and again for whatever comes after it.
+  no_space,    ///< ENOSPC, and again for whatever comes after it and is no sync.
   io,          ///< EIO, once.
   io_for_good, ///< EIO, and again for whatever comes after it.
   short_write, ///< Half of a write, once; EIO for what is no write.
+  lost_sync,   ///< EIO, once, from a sync or a write with O_DSYNC whose bytes the kernel took.
 };
 
 /// Records, from its making until its end, what this process does below a directory. What is there
@@ -87,13 +89,14 @@ public:
 
 private:
   using identity = std::pair<dev_t, ino_t>;
+  enum class call : std::uint8_t { change, synchronous_write, sync };
 
   void adopt(const std::filesystem::path& directory, int number);
   std::uint64_t push(disk_operation operation);
   [[nodiscard]] int number_of(int file) const;
   [[nodiscard]] int directory_of(int at, const char* path) const;
-  [[nodiscard]] std::optional<disk_fault> next_fault();
-  [[nodiscard]] bool fails();
+  [[nodiscard]] std::optional<disk_fault> next_fault(call what);
+  [[nodiscard]] bool fails(call what = call::change);
 
   mutable std::mutex mutex_;
   std::map<identity, int> numbers_;
