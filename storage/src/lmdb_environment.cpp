@@ -1,5 +1,6 @@
 #include "lmdb_environment.hpp"
 
+#include "file.hpp"
 #include "lmdb_error.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -7,6 +8,11 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
 #include <system_error>
 
 namespace acta::storage {
@@ -55,6 +61,29 @@ result<void> lmdb_environment::check_size() const {
     return failure(errc::corrupt, fmt::format("'{}' was cut short: it has {} bytes, and its last "
                                               "commit {}; restore a backup",
                                               path_.string(), size, needed));
+  return {};
+}
+
+/// A process that was killed in its last sync, or whose last sync failed, leaves a meta page with
+/// the kernel that the disk does not have. After a failure the kernel even takes it for written, and
+/// a sync alone would do nothing: so both are written again, as they are.
+result<void> lmdb_environment::make_durable() const {
+  const file data(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  if (!data.is_open())
+    return system_failure(errno, path_, "open for writing");
+  MDB_stat stat{};
+  mdb_env_stat(get(), &stat);
+  for (off_t number = 0; number < 2; ++number) {
+    std::array<std::byte, lmdb_meta_size> meta{};
+    const auto at = number * static_cast<off_t>(stat.ms_psize);
+    auto done = ::pread(data.descriptor(), meta.data(), meta.size(), at);
+    if (done == static_cast<ssize_t>(meta.size()))
+      done = ::pwrite(data.descriptor(), meta.data(), meta.size(), at);
+    if (done != static_cast<ssize_t>(meta.size()))
+      return system_failure(done < 0 ? errno : EIO, path_, "writing its meta pages again");
+  }
+  if (::fdatasync(data.descriptor()) != 0)
+    return system_failure(errno, path_, "sync");
   return {};
 }
 

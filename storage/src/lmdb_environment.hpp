@@ -31,6 +31,10 @@ public:
   [[nodiscard]] static result<lmdb_environment> open(const std::filesystem::path& directory,
                                                      const lmdb_options& options);
 
+  /// Makes what is seen of it durable. To be called before the first commit, and before anybody is
+  /// told of what is in it.
+  [[nodiscard]] result<void> make_durable() const;
+
   [[nodiscard]] MDB_env* get() const noexcept { return environment_.get(); }
   /// Of its data file.
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }

@@ -448,6 +448,8 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
   const bool is_new = environment->is_new();
   if (is_new && !made->empty())
     return not_its_log(directory, "is missing or empty", *made);
+  if (auto durable = environment->lmdb().make_durable(); !durable)
+    return failure(durable);
   auto log = std::make_unique<lmdb_log>(directory, std::move(*held), std::move(*environment));
   if (auto started = log->start(wall_clock().now_ns()); !started)
     return failure(started);

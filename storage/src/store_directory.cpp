@@ -177,9 +177,10 @@ result<void> sync_store_directory(const fs::path& store) {
   if (!named.has_filename()) // "store/"
     named = named.parent_path();
   const auto parent = named.parent_path();
-  // Not readable by this user, perhaps; then making the store there was another's business.
-  [[maybe_unused]] const auto ignored = sync_directory(parent);
-  return {};
+  auto synced = sync_directory(parent);
+  if (!synced && synced.error().code() == errc::permission_denied)
+    return {}; // making the store there was another's business
+  return synced;
 }
 
 } // namespace acta::storage

@@ -20,6 +20,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace acta::storage {
 
@@ -37,6 +38,11 @@ struct slot {
 };
 static_assert(sizeof(slot) == 224, "a slot lies within one sector of 512 bytes");
 constexpr off_t slot_distance = 4096;
+
+/// Between the slots, where a sync failed. With the kernel only: after a power loss it means nothing.
+using failure_mark = std::array<char, 8>;
+constexpr failure_mark failed{'N', 'O', 'T', 'S', 'Y', 'N', 'C', 'D'};
+constexpr off_t failed_at = slot_distance / 2;
 
 [[nodiscard]] std::uint64_t checksum_of(const slot& of) noexcept {
   return XXH3_64bits(&of, offsetof(slot, checksum));
@@ -86,6 +92,35 @@ constexpr off_t slot_distance = 4096;
   return {};
 }
 
+/// As the sync of `data` failed, the kernel may take for written what it could not write, and
+/// another sync would do nothing: whoever opens the store next must write it again.
+void mark_failed(const file& out) noexcept {
+  // Where this fails too there is nothing more to be done; the failed sync is reported anyway.
+  (void)::pwrite(out.descriptor(), failed.data(), failed.size(), failed_at);
+}
+
+[[nodiscard]] bool has_failed(const file& in) noexcept {
+  failure_mark read{};
+  return ::pread(in.descriptor(), read.data(), read.size(), failed_at)
+           == static_cast<ssize_t>(read.size())
+         && read == failed;
+}
+
+/// Writes all of a file again as it is, so that a sync covers it.
+[[nodiscard]] result<void> write_again(const file& data, const std::filesystem::path& path) {
+  std::vector<std::byte> bytes(std::size_t{1} << 20U);
+  for (off_t at = 0;;) {
+    const auto size = ::pread(data.descriptor(), bytes.data(), bytes.size(), at);
+    if (size == 0)
+      return {};
+    const auto written =
+      size < 0 ? -1 : ::pwrite(data.descriptor(), bytes.data(), static_cast<std::size_t>(size), at);
+    if (written < 0 || written != size)
+      return system_failure(written < 0 ? errno : ENOSPC, path, "writing it again");
+    at += written;
+  }
+}
+
 /// In both places, so that no newer one is left.
 [[nodiscard]] result<void> put_back(const slot& saved, const file& data,
                                     const std::filesystem::path& path) {
@@ -98,7 +133,7 @@ constexpr off_t slot_distance = 4096;
     if (written != static_cast<ssize_t>(meta.size()))
       return system_failure(written < 0 ? errno : ENOSPC, path, "taking it back to its last sync");
   }
-  return sync_file(data, path);
+  return {};
 }
 
 [[nodiscard]] result<void> remove_synced(const std::filesystem::path& path) {
@@ -116,7 +151,7 @@ constexpr off_t slot_distance = 4096;
 result<void> synced_point::restore(const std::filesystem::path& directory) {
   const auto path = path_in(directory);
   const auto data_path = directory / "data.mdb";
-  const file in(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const file in(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!in.is_open())
     return errno == ENOENT ? result<void>{} : system_failure(errno, path, "open");
   const file data(::open(data_path.c_str(), O_RDWR | O_CLOEXEC));
@@ -129,9 +164,17 @@ result<void> synced_point::restore(const std::filesystem::path& directory) {
     return std::unexpected(now.error());
   const auto saved = newest_slot(in);
   const bool same_boot = saved && saved->boot_id == *now;
-  auto done = saved && !same_boot ? put_back(*saved, data, data_path) : sync_file(data, data_path);
-  if (!done)
+  result<void> done;
+  if (saved && !same_boot)
+    done = put_back(*saved, data, data_path);
+  else if (has_failed(in))
+    done = write_again(data, data_path);
+  if (done)
+    done = sync_file(data, data_path);
+  if (!done) {
+    mark_failed(in);
     return done;
+  }
   return remove_synced(path);
 }
 
@@ -230,6 +273,8 @@ result<void> synced_point::sync() {
          "what is synced does not go back");
   int code = mdb_env_sync(of_->get(), 1);
   auto done = code == MDB_SUCCESS ? write(&meta) : lmdb_failure(code, of_->path(), "sync");
+  if (!done)
+    mark_failed(out_);
   // Until the new slot is on the disk, the old one may be needed, and the pages it leads to.
   auto* unneeded = done ? std::exchange(reader_, *newest) : *newest;
   if (unneeded != nullptr)
