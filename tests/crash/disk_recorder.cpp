@@ -162,9 +162,10 @@ int disk_recorder::directory_of(int at, const char* path) const {
 
 /// The fault of a call that changes something, if it is its turn.
 std::optional<disk_fault> disk_recorder::next_fault(call what) {
-  if (!fault_ || (fault_ == disk_fault::lost_sync && what == call::change))
+  const bool syncs = what == call::synchronous_overwrite || what == call::sync;
+  if (!fault_ || (fault_ == disk_fault::lost_sync && !syncs))
     return {};
-  if (failed_ && fault_ == disk_fault::no_space && what == call::sync)
+  if (fault_ == disk_fault::no_space && failed_ && what != call::change)
     return {};
   if (calls_until_fault_ > 1) {
     --calls_until_fault_;
@@ -217,14 +218,19 @@ ssize_t disk_recorder::write(int file, std::string bytes, std::optional<off_t> a
     return real_write(file, bytes, at);
   const int flags = ::fcntl(file, F_GETFL);
   const bool syncs = (flags & O_DSYNC) != 0;
-  const auto fault = next_fault(syncs ? call::synchronous_write : call::change);
+  const auto place = at ? *at : ::lseek(file, 0, (flags & O_APPEND) != 0 ? SEEK_END : SEEK_CUR);
+  struct stat now{};
+  const bool grows =
+    ::fstat(file, &now) != 0 || place + static_cast<off_t>(bytes.size()) > now.st_size;
+  const auto fault = next_fault(grows   ? call::change
+                                : syncs ? call::synchronous_overwrite
+                                        : call::overwrite);
   if (fault == disk_fault::short_write && bytes.size() > 1) {
     bytes.resize(bytes.size() / 2);
   } else if (fault && fault != disk_fault::lost_sync) {
     errno = code_of(*fault);
     return -1;
   }
-  const auto place = at ? *at : ::lseek(file, 0, (flags & O_APPEND) != 0 ? SEEK_END : SEEK_CUR);
   const auto written = real_write(file, bytes, at);
   if (written < 0)
     return written;
@@ -252,7 +258,11 @@ int disk_recorder::sync(int file, int (*next)(int)) {
     if (number < 0)
       return next(file);
     if (fails(call::sync)) {
-      push({.what = kind::abandon, .file = number});
+      const int code = errno;
+      struct stat found{};
+      if (::fstat(file, &found) == 0 && !S_ISDIR(found.st_mode)) // names are the journal's
+        push({.what = kind::abandon, .file = number});
+      errno = code;
       return -1;
     }
     begun = push({.what = kind::sync, .file = number});

@@ -48,7 +48,7 @@ struct disk_operation {
 };
 
 enum class disk_fault : std::uint8_t {
-  no_space,    ///< ENOSPC, and again for whatever comes after it and is no sync.
+  no_space,    ///< ENOSPC, and again for whatever comes after it and needs room.
   io,          ///< EIO, once.
   io_for_good, ///< EIO, and again for whatever comes after it.
   short_write, ///< Half of a write, once; EIO for what is no write.
@@ -89,7 +89,7 @@ public:
 
 private:
   using identity = std::pair<dev_t, ino_t>;
-  enum class call : std::uint8_t { change, synchronous_write, sync };
+  enum class call : std::uint8_t { change, overwrite, synchronous_overwrite, sync };
 
   void adopt(const std::filesystem::path& directory, int number);
   std::uint64_t push(disk_operation operation);

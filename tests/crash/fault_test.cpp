@@ -33,9 +33,9 @@ constexpr std::array all_faults{disk_fault::no_space, disk_fault::io, disk_fault
                                 disk_fault::short_write, disk_fault::lost_sync};
 constexpr std::array names_of_faults{"no_space", "io", "io_for_good", "short_write", "lost_sync"};
 
-/// The message names a file of the store and says what to do, and the code fits the fault.
-void expect_explained(const error& why, disk_fault fault, const std::filesystem::path& store) {
-  EXPECT_NE(why.message().find(store.string()), std::string::npos) << why.message();
+/// The message names a file below `place` and says what to do, and the code fits the fault.
+void expect_explained(const error& why, disk_fault fault, const std::filesystem::path& place) {
+  EXPECT_NE(why.message().find("'" + place.string()), std::string::npos) << why.message();
   const bool full = fault == disk_fault::no_space;
   EXPECT_NE(why.message().find(full ? "; free space" : "; "), std::string::npos) << why.message();
   // A write that the device cut short says nothing of the reason.
@@ -97,7 +97,7 @@ TEST_P(fault_test, at_any_write_or_sync_is_an_error_that_names_the_file_and_lose
     failed = recorder.heal();
     if (why) {
       EXPECT_TRUE(failed) << "it failed by itself: " << why->message();
-      expect_explained(*why, fault(), store);
+      expect_explained(*why, fault(), directory.path()); // its parent is synced too
       ++errors;
     } else {
       EXPECT_EQ(done, script.size());
