@@ -73,9 +73,8 @@ void overwrite(std::string& content, const loose_step& step, const range& within
   const auto from = std::max(step.touched.from, within.from);
   const auto to = std::min(step.touched.to, within.to);
   for (auto at = from; at < to; ++at)
-    content[at] = step.operation->what == kind::write
-                    ? step.operation->bytes[at - step.touched.from]
-                    : '\0';
+    content[at] =
+      step.operation->what == kind::write ? step.operation->bytes[at - step.touched.from] : '\0';
 }
 
 /// One file: what is durable of it, and what came after.
@@ -86,8 +85,8 @@ public:
     const bool writes = operation.what == kind::write;
     const auto end = writes ? operation.value + operation.bytes.size() : operation.value;
     const loose_step step{.operation = &operation,
-                          .touched = writes ? range{operation.value, end}
-                                            : range{std::min(end, size), size},
+                          .touched =
+                            writes ? range{operation.value, end} : range{std::min(end, size), size},
                           .size = writes ? std::max(size, end) : end,
                           .settled = settled || covered};
     if (!covered || !steps_.empty()) { // the first that is not durable, and what came after it

@@ -17,9 +17,9 @@
 /// What a program does to the files below a directory: recorded, and made to fail.
 ///
 /// disk_recorder.cpp defines the C library's calls that change files (open, pwrite, fsync, ...), so
-/// that a program it is linked into goes through it, LMDB and libstdc++ too. What is written through
-/// a shared map is not seen: in a store that is lock.mdb alone, which means nothing after a power
-/// loss.
+/// that a program it is linked into goes through it, LMDB and libstdc++ too. What is written
+/// through a shared map is not seen: in a store that is lock.mdb alone, which means nothing after a
+/// power loss.
 namespace acta::tests {
 
 /// One thing that was done. Files and directories have numbers, in the order they were made; the

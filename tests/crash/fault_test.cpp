@@ -35,7 +35,7 @@ constexpr std::array names_of_faults{"no_space", "io", "io_for_good", "short_wri
 
 /// The message names a file below `place` and says what to do, and the code fits the fault.
 void expect_explained(const error& why, disk_fault fault, const std::filesystem::path& place) {
-  EXPECT_NE(why.message().find("'" + place.string()), std::string::npos) << why.message();
+  EXPECT_NE(why.message().find(place.string()), std::string::npos) << why.message();
   const bool full = fault == disk_fault::no_space;
   EXPECT_NE(why.message().find(full ? "; free space" : "; "), std::string::npos) << why.message();
   // A write that the device cut short says nothing of the reason.
@@ -109,14 +109,14 @@ TEST_P(fault_test, at_any_write_or_sync_is_an_error_that_names_the_file_and_lose
   EXPECT_GT(errors, 10) << "the writes were not intercepted";
 }
 
-INSTANTIATE_TEST_SUITE_P(
-  all, fault_test,
-  testing::Combine(testing::ValuesIn(all_faults),
-                   testing::Values(durability::power, durability::process)),
-  [](const auto& of) {
-    return std::string(names_of_faults.at(static_cast<std::size_t>(std::get<0>(of.param)))) + "_at_"
-           + std::string(storage::name(std::get<1>(of.param)));
-  });
+INSTANTIATE_TEST_SUITE_P(all, fault_test,
+                         testing::Combine(testing::ValuesIn(all_faults),
+                                          testing::Values(durability::power, durability::process)),
+                         [](const auto& of) {
+                           return std::string(names_of_faults.at(
+                                    static_cast<std::size_t>(std::get<0>(of.param))))
+                                  + "_at_" + std::string(storage::name(std::get<1>(of.param)));
+                         });
 
 /// store.id says that the log was made whole. It is no reason not to open a log that is there.
 TEST(a_full_device, keeps_no_store_from_being_opened) {
@@ -179,7 +179,9 @@ protected:
 };
 
 TEST_P(engine_fault_test, at_any_write_or_sync_fails_the_command_and_takes_no_receipt_back) {
-  { ASSERT_TRUE(open()); }
+  {
+    ASSERT_TRUE(open());
+  }
   disk_recorder recorder(directory_.path());
   std::uint64_t n = 1;
   for (bool failed = true; failed; n += 3) { // a sample: every third

@@ -40,9 +40,9 @@ store_script::store_script(std::size_t appends) : versions_(streams) {
 void store_script::add_append(std::size_t number) {
   switch (number % 10) {
     case 3: add_group(300, 60); break;
-    case 5: add_group(2, 40'000); break;   // over some pages each
+    case 5: add_group(2, 40'000); break;    // over some pages each
     case 7: add_group(1, 1'000'000); break; // over many
-    case 8: add_group(40, 2'500); break;   // over half of one
+    case 8: add_group(40, 2'500); break;    // over half of one
     default: add_group(1 + number % 3, 48 + number);
   }
 }
@@ -122,8 +122,8 @@ result<std::size_t> store_script::steps_in(const storage::event_log& log, std::s
                                            std::size_t begun) const {
   const auto found = log.tail().value();
   if (found < tail(receipted))
-    return wrong(fmt::format("positions {} to {} were receipted and are gone", found + 1,
-                             tail(receipted)));
+    return wrong(
+      fmt::format("positions {} to {} were receipted and are gone", found + 1, tail(receipted)));
   const auto names_of = [](auto&& name_of) {
     std::vector<std::string> all;
     for (std::uint16_t id = 1; !name_of(id).empty(); ++id)
@@ -167,8 +167,9 @@ result<void> store_script::compare(const storage::event_log& log, std::uint64_t 
   if (!verified)
     return std::unexpected(verified.error());
   if (verified->problems != 0 || verified->records != last)
-    return wrong("verify: " + (verified->findings.empty() ? std::string("records are missing")
-                                                          : verified->findings.front().what));
+    return wrong("verify: "
+                 + (verified->findings.empty() ? std::string("records are missing")
+                                               : verified->findings.front().what));
   return {};
 }
 

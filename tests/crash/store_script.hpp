@@ -58,8 +58,7 @@ private:
 
   void add_append(std::size_t number);
   void add_group(std::size_t count, std::size_t payload);
-  [[nodiscard]] std::vector<std::string> names(std::size_t done,
-                                               std::string step::* kind) const;
+  [[nodiscard]] std::vector<std::string> names(std::size_t done, std::string step::* kind) const;
   [[nodiscard]] result<void> compare(const storage::event_log& log, std::uint64_t tail) const;
 
   std::vector<step> steps_;
