@@ -1,5 +1,6 @@
 // A device that is full or fails, at every write and sync of a store's life.
 #include "disk_recorder.hpp"
+#include "power_cuts.hpp"
 #include "store_script.hpp"
 
 #include "../support/scratch_directory.hpp"

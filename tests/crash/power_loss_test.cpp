@@ -1,6 +1,7 @@
 // Cuts the power at every sync of a store, and in between. What is assumed: docs/power-loss.md.
 #include "disk_image.hpp"
 #include "disk_recorder.hpp"
+#include "power_cuts.hpp"
 #include "store_script.hpp"
 
 #include "../support/scratch_directory.hpp"
@@ -15,8 +16,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -30,29 +29,8 @@ namespace acta::tests {
 namespace {
 
 using namespace std::chrono_literals;
-using kind = disk_operation::kind;
 using storage::durability;
 using storage::log_options;
-using journal = std::vector<disk_operation>;
-
-const bool long_tests = std::getenv("ACTA_LONG_TESTS") != nullptr;
-
-/// Of a test, printed: ACTA_POWER_LOSS_SEED repeats it.
-[[nodiscard]] std::uint64_t choose_seed() {
-  const char* const given = std::getenv("ACTA_POWER_LOSS_SEED");
-  const std::uint64_t seed =
-    given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
-  std::printf("seed: ACTA_POWER_LOSS_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  std::fflush(stdout);
-  return seed;
-}
-
-/// Another boot than the one before, as after a power loss.
-void boot() {
-  static std::uint64_t boots = 0;
-  disk_recorder::set_boot_id(fmt::format("{:08x}-0000-4000-8000-000000000000", ++boots));
-}
-
 /// The levels a store is opened at, in turn.
 using levels = std::vector<durability>;
 
@@ -175,18 +153,6 @@ void wait_until_synced(const storage::event_log& log) {
   boot();
   const auto wrong = check(script, again.path(), both, level, nullptr);
   return wrong.empty() ? wrong : fmt::format("after a second cut, at {}: {}", at, wrong);
-}
-
-/// Before and after the end of each sync, and anywhere.
-[[nodiscard]] std::vector<std::size_t> cuts_of(const journal& operations, std::size_t count,
-                                               std::mt19937_64& random) {
-  std::vector<std::size_t> cuts{0};
-  for (std::size_t i = 0; i < operations.size(); ++i)
-    if (operations[i].what == kind::settle)
-      cuts.insert(cuts.end(), {i, i + 1});
-  while (cuts.size() < count)
-    cuts.push_back(random() % (operations.size() + 1));
-  return cuts;
 }
 
 [[nodiscard]] std::string lose_power(const store_script& script, const journal& operations,

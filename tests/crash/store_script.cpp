@@ -4,11 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <span>
-#include <system_error>
 
 namespace acta::tests {
 
@@ -171,15 +168,6 @@ result<void> store_script::compare(const storage::event_log& log, std::uint64_t 
                  + (verified->findings.empty() ? std::string("records are missing")
                                                : verified->findings.front().what));
   return {};
-}
-
-std::filesystem::path fast_directory() {
-  const std::filesystem::path memory = "/dev/shm";
-  std::error_code code;
-  constexpr std::uintmax_t enough = std::uintmax_t{256} << 20U;
-  const bool room = std::filesystem::space(memory, code).available > enough && !code;
-  return room && ::access(memory.c_str(), W_OK) == 0 ? memory
-                                                     : std::filesystem::temp_directory_path();
 }
 
 progress progress_at(const std::vector<disk_operation>& operations, std::size_t cut) {

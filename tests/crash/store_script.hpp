@@ -66,9 +66,6 @@ private:
   std::uint64_t commands_ = 0;
 };
 
-/// For what need not be durable: in memory where there is room.
-[[nodiscard]] std::filesystem::path fast_directory();
-
 /// What a mark in a recording says: a step began, or its receipt was there.
 [[nodiscard]] constexpr std::uint64_t mark_of(std::size_t step, bool receipted) noexcept {
   return step * 2 + (receipted ? 1 : 0);
