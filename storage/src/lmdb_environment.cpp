@@ -65,8 +65,8 @@ result<void> lmdb_environment::check_size() const {
 }
 
 /// A process that was killed in its last sync, or whose last sync failed, leaves a meta page with
-/// the kernel that the disk does not have. After a failure the kernel even takes it for written, and
-/// a sync alone would do nothing: so both are written again, as they are.
+/// the kernel that the disk does not have. After a failure the kernel even takes it for written,
+/// and a sync alone would do nothing: so both are written again, as they are.
 result<void> lmdb_environment::make_durable() const {
   const file data(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
   if (!data.is_open())

@@ -39,7 +39,8 @@ struct slot {
 static_assert(sizeof(slot) == 224, "a slot lies within one sector of 512 bytes");
 constexpr off_t slot_distance = 4096;
 
-/// Between the slots, where a sync failed. With the kernel only: after a power loss it means nothing.
+/// Between the slots, where a sync failed. With the kernel only: after a power loss the slots
+/// count.
 using failure_mark = std::array<char, 8>;
 constexpr failure_mark failed{'N', 'O', 'T', 'S', 'Y', 'N', 'C', 'D'};
 constexpr off_t failed_at = slot_distance / 2;

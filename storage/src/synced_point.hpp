@@ -22,7 +22,8 @@ namespace acta::storage {
 /// that meta page back. While the machine runs nothing is lost: the kernel has every write, also of
 /// a process that was killed.
 ///
-/// The file has two slots of one sector, written in turn; a slot's checksum tells a whole one.
+/// The file has two slots of one sector, written in turn; a slot's checksum tells a whole one. And
+/// a mark where a sync failed: then restore() writes the data again.
 ///
 /// Threads: sync() of one thread at a time, also while another thread commits.
 class synced_point {

@@ -197,9 +197,9 @@ TEST_P(power_loss_test, leaves_a_store_that_opens_at_any_moment_of_its_making) {
 
 TEST_P(power_loss_test, takes_nothing_that_the_store_said_it_holds_and_it_always_opens) {
   std::mt19937_64 random(choose_seed());
-  const store_script script(long_tests ? 100 : 30);
+  const store_script script(long_tests ? 60 : 30);
   const auto operations = record(script, GetParam());
-  const std::size_t count = long_tests ? 2'000 : 200;
+  const std::size_t count = long_tests ? 1'000 : 200;
   const auto cuts = cuts_of(operations, count, random);
   EXPECT_GE(expect_nothing_lost(script, operations, cuts, random), count);
 }
@@ -219,7 +219,7 @@ TEST_P(power_loss_test, after_a_failed_write_or_sync_takes_nothing_either) {
       const auto operations = record_with_fault(script, GetParam(), fault, n);
       failed = !operations.empty();
       std::vector<std::size_t> places;
-      for (int i = 0; failed && i < (long_tests ? 50 : 5); ++i)
+      for (int i = 0; failed && i < (long_tests ? 15 : 4); ++i)
         places.push_back(operations.size() - random() % (operations.size() / 2));
       cuts += expect_nothing_lost(script, operations, places, random);
     }
