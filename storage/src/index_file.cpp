@@ -206,10 +206,12 @@ result<void> index_file::flush(log_position to, const std::atomic<bool>& stop) {
   if (auto done = to_disk.finish(meta_, name_of_tie(), {sizeof tie, &tie}); !done)
     return done;
   snapshot->reset(); // a sync takes long, and the log wants its pages back
-  watermark_ = to;
   if (auto filled = fill_up(environment_); !filled)
     return filled;
-  return synced_->sync();
+  if (auto synced = synced_->sync(); !synced)
+    return synced; // tried again, all of it is left out, and synced
+  watermark_ = to;
+  return {};
 }
 
 } // namespace acta::storage

@@ -42,8 +42,10 @@ struct meaning {
     case MDB_INVALID:
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
-    case MDB_PANIC:
       return {errc::corrupt, "the file is damaged or not one of LMDB; restore a backup"};
+    case MDB_PANIC:
+      return {errc::io, "a write to it failed before; check the device and its free space, then "
+                        "open the store again"};
     case MDB_VERSION_MISMATCH:
       return {errc::newer_format, "it was written by another version of LMDB; use that one"};
     case MDB_READERS_FULL:

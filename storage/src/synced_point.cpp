@@ -184,9 +184,9 @@ result<synced_point> synced_point::start(const lmdb_environment& of) {
   file out(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!out.is_open())
     return system_failure(errno, path, "open for writing");
-  file data(::open(of.path().c_str(), O_RDONLY | O_CLOEXEC));
+  file data(::open(of.path().c_str(), O_RDWR | O_CLOEXEC));
   if (!data.is_open())
-    return system_failure(errno, of.path(), "open");
+    return system_failure(errno, of.path(), "open for writing");
   // Room for both slots at once: a full disk is met here, and not at a sync.
   if (const int code = ::posix_fallocate(out.descriptor(), 0, 2 * slot_distance); code != 0)
     return system_failure(code, path, "making room for it");
@@ -205,7 +205,7 @@ result<synced_point> synced_point::start(const lmdb_environment& of) {
 synced_point::synced_point(synced_point&& other) noexcept
     : of_(other.of_), path_(std::move(other.path_)), out_(std::move(other.out_)),
       data_(std::move(other.data_)), reader_(std::exchange(other.reader_, nullptr)),
-      written_(other.written_) {}
+      written_(other.written_), has_failed_(other.has_failed_) {}
 
 synced_point::~synced_point() {
   if (reader_ != nullptr)
@@ -272,8 +272,15 @@ result<void> synced_point::sync() {
     return failure(newest);
   ensure(reader_ == nullptr || mdb_txn_id(*newest) >= mdb_txn_id(reader_),
          "what is synced does not go back");
-  int code = mdb_env_sync(of_->get(), 1);
-  auto done = code == MDB_SUCCESS ? write(&meta) : lmdb_failure(code, of_->path(), "sync");
+  result<void> done;
+  if (has_failed_)
+    done = write_again(data_, of_->path());
+  if (done)
+    if (const int code = mdb_env_sync(of_->get(), 1); code != MDB_SUCCESS)
+      done = lmdb_failure(code, of_->path(), "sync");
+  if (done)
+    done = write(&meta);
+  has_failed_ = !done;
   if (!done)
     mark_failed(out_);
   // Until the new slot is on the disk, the old one may be needed, and the pages it leads to.

@@ -40,8 +40,9 @@ public:
   /// Gives the read transaction back. The file stays: see finish().
   ~synced_point();
 
-  /// Makes all that was committed before the call durable. After an error the environment must not
-  /// be written any more: the kernel may have dropped what it could not write.
+  /// Makes all that was committed before the call durable. After an error nothing may be committed
+  /// until another call succeeds, which writes all of the data again: the kernel may have taken for
+  /// written what it could not write.
   [[nodiscard]] result<void> sync();
 
   /// The read transaction at the state that is durable.
@@ -63,6 +64,7 @@ private:
   file data_;
   MDB_txn* reader_ = nullptr;
   std::uint64_t written_ = 0; ///< How often.
+  bool has_failed_ = false;   ///< The last sync().
 };
 
 /// Extends the data file to LMDB's last page: pages that were taken and freed in one transaction
