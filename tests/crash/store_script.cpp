@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <span>
 
 namespace acta::tests {
@@ -83,40 +84,54 @@ std::vector<std::string> store_script::names(std::size_t done, std::string step:
   return all;
 }
 
-result<void> store_script::run(std::size_t number, const std::filesystem::path& directory,
-                               const storage::log_options& options,
-                               std::unique_ptr<storage::event_log>& log) const {
-  const auto& what = steps_.at(number);
-  if (opens(number)) {
-    log.reset();
-    auto opened = storage::open_log(directory, options);
-    if (!opened)
-      return failure(opened);
-    log = std::move(*opened);
+namespace {
+
+[[nodiscard]] result<void> open(const std::filesystem::path& directory,
+                                const store_options& options, open_store& store) {
+  store.close();
+  auto log = storage::open_log(directory, options.log);
+  if (!log)
+    return failure(log);
+  store.log = std::move(*log);
+  if (options.index_memory == 0)
     return {};
-  }
+  auto index = storage::stream_index::open(*store.log, {.memory = options.index_memory});
+  if (!index)
+    return failure(index);
+  store.index = std::move(*index);
+  return {};
+}
+
+} // namespace
+
+result<void> store_script::run(std::size_t number, const std::filesystem::path& directory,
+                               const store_options& options, open_store& store) const {
+  if (opens(number))
+    return open(directory, options, store);
+  const auto& what = steps_.at(number);
   if (!what.category.empty()) {
-    auto added = log->register_category(what.category);
+    auto added = store.log->register_category(what.category);
     return added ? result<void>() : failure(added);
   }
   if (!what.event_type.empty()) {
-    auto added = log->register_event_type(what.event_type);
+    auto added = store.log->register_event_type(what.event_type);
     return added ? result<void>() : failure(added);
   }
   std::vector<std::span<const std::byte>> spans;
   for (const auto& record : what.records)
     spans.push_back(record.bytes());
-  auto appended = log->append(spans, finished_record::recorded_at_ns);
+  auto appended = store.log->append(spans, finished_record::recorded_at_ns);
   if (!appended)
     return failure(appended);
   if (appended->value() != tail(number + 1))
     return wrong(fmt::format("step {} ends at position {}, and was given {}", number,
                              tail(number + 1), appended->value()));
-  return {};
+  return store.index ? store.index->catch_up() : result<void>();
 }
 
-result<std::size_t> store_script::steps_in(const storage::event_log& log, std::size_t receipted,
+result<std::size_t> store_script::steps_in(const open_store& store, std::size_t receipted,
                                            std::size_t begun) const {
+  const auto& log = *store.log;
   const auto found = log.tail().value();
   if (found < tail(receipted))
     return wrong(
@@ -141,7 +156,31 @@ result<std::size_t> store_script::steps_in(const storage::event_log& log, std::s
                              found, categories.size(), types.size(), receipted, begun));
   if (auto same = compare(log, found); !same)
     return failure(same);
+  if (auto same = compare_index(store); !same)
+    return failure(same);
   return done;
+}
+
+/// Every stream as the index reads it, against the log read whole.
+result<void> store_script::compare_index(const open_store& store) {
+  if (!store.index)
+    return {};
+  const auto snapshot = store.log->snapshot();
+  if (!snapshot)
+    return std::unexpected(snapshot.error());
+  std::map<std::uint64_t, std::vector<std::uint64_t>> expected;
+  for (std::uint64_t position = 1; position <= (*snapshot)->tail().value(); ++position)
+    expected[(*snapshot)->at(log_position(position))->integer_key()].push_back(position);
+  for (const auto& [key, positions_of_key] : expected) {
+    const auto read = store.index->read(stream_id(category_id(1), key), **snapshot);
+    if (!read)
+      return std::unexpected(read.error());
+    const auto position_of = [](const auto& record) { return record.position().value(); };
+    if (!std::ranges::equal(*read, positions_of_key, {}, position_of))
+      return wrong(fmt::format("the index has {} events of stream {}, the log {}, or others",
+                               read->size(), key, positions_of_key.size()));
+  }
+  return {};
 }
 
 result<void> store_script::compare(const storage::event_log& log, std::uint64_t last) const {

@@ -6,6 +6,7 @@
 
 #include <acta/base/error.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/stream_index.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,25 @@
 
 /// What the tests of power loss and faults let a store do, and what must be left of it.
 namespace acta::tests {
+
+struct store_options {
+  storage::log_options log{};
+  std::size_t index_memory = 0; ///< Of an index kept behind the log; 0: there is none.
+};
+
+/// So small that what an append adds goes to the disk, while the next goes on.
+inline constexpr std::size_t small_index = 10'000;
+
+/// Steps change the log, and the index follows it.
+struct open_store {
+  std::unique_ptr<storage::event_log> log;
+  std::unique_ptr<storage::stream_index> index;
+
+  void close() {
+    index.reset();
+    log.reset();
+  }
+};
 
 /// A list of steps on a store, always the same. Each is done whole, or not at all, and those
 /// before it were. Step 0 makes the store.
@@ -43,14 +63,14 @@ public:
     return number == 0 || steps_.at(number).reopens;
   }
 
-  /// Does a step. Step 0, and one that reopens, opens the store in `directory` into `log`.
+  /// Does a step. Step 0, and one that reopens, opens the store in `directory` into `store`.
   [[nodiscard]] result<void> run(std::size_t step, const std::filesystem::path& directory,
-                                 const storage::log_options& options,
-                                 std::unique_ptr<storage::event_log>& log) const;
+                                 const store_options& options, open_store& store) const;
 
-  /// How many steps the log is the work of: at least `receipted`, at most `begun`. Checks every
-  /// record byte by byte, every name, and storage::verify(). errc::corrupt says what is wrong.
-  [[nodiscard]] result<std::size_t> steps_in(const storage::event_log& log, std::size_t receipted,
+  /// How many steps the store is the work of: at least `receipted`, at most `begun`. Checks every
+  /// record byte by byte, every name, storage::verify(), and every stream of the index.
+  /// errc::corrupt says what is wrong.
+  [[nodiscard]] result<std::size_t> steps_in(const open_store& store, std::size_t receipted,
                                              std::size_t begun) const;
 
 private:
@@ -59,7 +79,8 @@ private:
   void add_append(std::size_t number);
   void add_group(std::size_t count, std::size_t payload);
   [[nodiscard]] std::vector<std::string> names(std::size_t done, std::string step::* kind) const;
-  [[nodiscard]] result<void> compare(const storage::event_log& log, std::uint64_t tail) const;
+  [[nodiscard]] result<void> compare(const storage::event_log& log, std::uint64_t last) const;
+  [[nodiscard]] static result<void> compare_index(const open_store& store);
 
   std::vector<step> steps_;
   std::vector<std::uint64_t> versions_; ///< Of each stream, as the script is made.
