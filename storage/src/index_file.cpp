@@ -69,7 +69,9 @@ result<std::unique_ptr<index_file>> index_file::open(const event_log& of) {
 }
 
 index_file::~index_file() {
-  if (synced_)
+  // A batch that is there in part is of events that a power loss may take from the log: it must not
+  // be synced before the log is, which it is when it has been closed or opened.
+  if (synced_ && is_whole_)
     (void)synced_->finish(); // where it fails, the next opening goes by the file that stays
 }
 
@@ -187,6 +189,7 @@ result<void> index_file::flush(log_position to, const std::atomic<bool>& stop) {
   auto batch = read_log(**snapshot, to);
   if (!batch)
     return failure(batch);
+  is_whole_ = false;
   index_writer to_disk(environment_, streams_, **snapshot, batch->has_large_versions());
   auto put = batch->each_stream([&](index_key& key, std::span<const index_batch::event> events) {
     if (stop.load(std::memory_order_relaxed))
@@ -211,6 +214,7 @@ result<void> index_file::flush(log_position to, const std::atomic<bool>& stop) {
   if (auto synced = synced_->sync(); !synced)
     return synced; // tried again, all of it is left out, and synced
   watermark_ = to;
+  is_whole_ = true;
   return {};
 }
 

@@ -79,6 +79,7 @@ private:
   MDB_dbi streams_ = 0;
   MDB_dbi meta_ = 0;
   log_position watermark_;
+  bool is_whole_ = true; ///< False while a batch is there in part, or is not synced.
   std::optional<synced_point> synced_;
 };
 
