@@ -73,6 +73,7 @@ result<void> lmdb_environment::make_durable() const {
     return system_failure(errno, path_, "open for writing");
   MDB_stat stat{};
   mdb_env_stat(get(), &stat);
+  ensure(stat.ms_psize >= lmdb_meta_size, "a meta page holds what LMDB writes of it");
   for (off_t number = 0; number < 2; ++number) {
     std::array<std::byte, lmdb_meta_size> meta{};
     const auto at = number * static_cast<off_t>(stat.ms_psize);

@@ -109,6 +109,7 @@ void mark_failed(const file& out) noexcept {
 
 /// Writes all of a file again as it is, so that a sync covers it.
 [[nodiscard]] result<void> write_again(const file& data, const std::filesystem::path& path) {
+  ensure(data.is_open(), "what is written again is open for writing");
   std::vector<std::byte> bytes(std::size_t{1} << 20U);
   for (off_t at = 0;;) {
     const auto size = ::pread(data.descriptor(), bytes.data(), bytes.size(), at);
