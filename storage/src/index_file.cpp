@@ -211,6 +211,10 @@ result<void> index_file::flush(log_position to, const std::atomic<bool>& stop) {
   snapshot->reset(); // a sync takes long, and the log wants its pages back
   if (auto filled = fill_up(environment_); !filled)
     return filled;
+  if (log_.synced_tail() < to) { // at `process`: after a power loss it would be ahead of the log
+    watermark_ = to;             // the next batch, or the next opening, syncs it
+    return {};
+  }
   if (auto synced = synced_->sync(); !synced)
     return synced; // tried again, all of it is left out, and synced
   watermark_ = to;
