@@ -1,6 +1,7 @@
 #include "background_sync.hpp"
 #include "dictionary.hpp"
 #include "lmdb_error.hpp"
+#include "lmdb_pages.hpp"
 #include "log_environment.hpp"
 #include "scanning_cursor.hpp"
 #include "store_directory.hpp"
@@ -396,6 +397,8 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
     return failure(prepared);
   if (auto restored = synced_point::restore(directory / "log"); !restored)
     return failure(restored);
+  if (auto sound = check_before_lmdb(directory / "log" / "data.mdb", "events"); !sound)
+    return failure(sound);
   auto environment = log_environment::open(directory / "log", options.map_size);
   if (!environment)
     return failure(environment);
