@@ -64,7 +64,7 @@ result<void> lmdb_file::read_metas() {
       page_size_ = size;
   }
   if (!metas_[0] && !metas_[1]) {
-    if (of_other_version_)
+    if (versions_[0] && versions_[0] == versions_[1]) // both tell the same of themselves
       return failure(errc::newer_format, fmt::format("'{}' was written by another version of LMDB; "
                                                      "use that one",
                                                      path_.string()));
@@ -90,7 +90,7 @@ std::optional<lmdb_format::meta> lmdb_file::read_meta(std::uint64_t number, std:
   if (header.flags != lmdb_format::meta_page || header.number != number
       || meta.magic != lmdb_format::magic)
     return std::nullopt;
-  of_other_version_ = of_other_version_ || meta.version != lmdb_format::data_version;
+  versions_[number] = meta.version;
   if (meta.version != lmdb_format::data_version || !is_page_size(meta.free_pages.page_size))
     return std::nullopt;
   return meta;
@@ -115,8 +115,12 @@ void lmdb_file::check_metas() {
                      metas_[0]->transaction, metas_[1]->transaction));
   if (newest.free_pages.flags != lmdb_format::integer_keys || newest.main.flags != 0)
     tell(newest_, sizeof(page_header), "meta", "it tells of kinds of trees that no store has");
-  if (newest.last_page + 1 < lmdb_format::meta_pages)
+  if (newest.last_page < lmdb_format::meta_pages - 1)
     tell(newest_, sizeof(page_header), "meta", "its last page cannot be");
+  if (newest.last_page >= pages()) // LMDB does not write a free one; our logs do: fill_up()
+    tell(newest_, sizeof(page_header), "meta",
+         fmt::format("the last page is {}, but the file has {}, in {} bytes: it was cut short",
+                     newest.last_page, pages(), size_));
 }
 
 bool lmdb_file::take_other_meta() {
@@ -135,8 +139,7 @@ bool lmdb_file::take(std::uint64_t page, std::uint64_t count, std::string_view o
   }
   if (page >= pages() || count > pages() - page) {
     tell(page, 0, of,
-         fmt::format("it lies behind the end of the file, which has {} bytes: it was cut short",
-                     size_));
+         fmt::format("it lies behind the end of the file, which has {} bytes", size_));
     return false;
   }
   for (auto one = page; one < page + count; ++one) {

@@ -84,7 +84,7 @@ private:
   std::size_t page_size_ = lmdb_format::min_page_size;
   std::array<std::optional<lmdb_format::meta>, lmdb_format::meta_pages> metas_;
   std::size_t newest_ = 0;
-  bool of_other_version_ = false;
+  std::array<std::optional<std::uint32_t>, lmdb_format::meta_pages> versions_; ///< Of LMDB.
   std::vector<bool> taken_;
   std::uint64_t pages_left_ = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t pages_read_ = 0;

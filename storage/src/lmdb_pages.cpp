@@ -36,15 +36,10 @@ public:
       if (page >= before || page < lmdb_format::meta_pages || page > in_.meta().last_page)
         return tell(entry, fmt::format("page {} cannot be in a list of free pages", page));
       before = page;
-      if (page >= in_.pages())
-        ++behind_end_;
-      else if (!in_.take(page, 1, free_pages_name))
+      if (!in_.take(page, 1, free_pages_name))
         return;
     }
   }
-
-  /// How many lie behind the end of the file: LMDB does not write a page that was never used.
-  [[nodiscard]] std::uint64_t behind_end() const noexcept { return behind_end_; }
 
 private:
   void tell(const lmdb_entry& entry, std::string_view what) {
@@ -52,11 +47,10 @@ private:
   }
 
   lmdb_file& in_;
-  std::uint64_t behind_end_ = 0;
 };
 
 /// LMDB gives each page up to the last to a database or to the free ones.
-void check_all_accounted(lmdb_file& in, std::uint64_t free_behind_end) {
+void check_all_accounted(lmdb_file& in) {
   std::uint64_t nobodys = 0;
   std::uint64_t first = 0;
   const auto end = std::min(in.pages(), in.meta().last_page + 1);
@@ -69,11 +63,6 @@ void check_all_accounted(lmdb_file& in, std::uint64_t free_behind_end) {
   if (nobodys != 0)
     in.tell(first, 0, free_pages_name,
             fmt::format("it is neither in use nor free, as are {} pages", nobodys));
-  const auto committed = in.meta().last_page + 1;
-  if (committed > in.pages() && committed - in.pages() != free_behind_end)
-    in.tell(in.meta_number(), 0, "meta",
-            fmt::format("the last page is {}, but the file has {} and is not to have more",
-                        in.meta().last_page, in.pages()));
 }
 
 } // namespace
@@ -103,7 +92,7 @@ void check_free_pages(lmdb_file& in, bool all_were_walked) {
   const lmdb_tree tree{std::string(free_pages_name), in.meta().free_pages, in.meta_number()};
   walk_tree(in, tree, {}, [&](const lmdb_entry& entry) { pages.read(entry); });
   if (all_were_walked && in.problems() == problems && !in.is_stopped())
-    check_all_accounted(in, pages.behind_end());
+    check_all_accounted(in);
 }
 
 void check_every_page(lmdb_file& in) {
