@@ -16,7 +16,6 @@
 
 namespace acta::storage {
 
-using lmdb_format::database_record;
 using lmdb_format::page_header;
 
 namespace {
@@ -64,16 +63,19 @@ result<void> lmdb_file::read_metas() {
       page_size_ = size;
   }
   if (!metas_[0] && !metas_[1]) {
-    if (versions_[0] && versions_[0] == versions_[1]) // both tell the same of themselves
+    if (versions_[0] && versions_[0] == versions_[1] && *versions_[0] != lmdb_format::data_version)
       return failure(errc::newer_format, fmt::format("'{}' was written by another version of LMDB; "
                                                      "use that one",
                                                      path_.string()));
-    return failure(errc::corrupt,
-                   fmt::format("'{}' is damaged at its beginning, or not a file of LMDB: neither of "
-                               "its meta pages can be read; restore a backup",
-                               path_.string()));
+    return failure(
+      errc::corrupt,
+      fmt::format("'{}' is damaged at its beginning, or not a file of LMDB: neither of "
+                  "its meta pages can be read; restore a backup",
+                  path_.string()));
   }
   newest_ = metas_[0] && (!metas_[1] || metas_[0]->transaction >= metas_[1]->transaction) ? 0 : 1;
+  ensure(metas_[newest_].has_value(), "the meta page that is taken is one that reads");
+  ensure(is_page_size(page_size_), "pages have a size that LMDB gives them");
   taken_.assign(pages(), false);
   check_metas();
   return {};
@@ -81,8 +83,7 @@ result<void> lmdb_file::read_metas() {
 
 std::optional<lmdb_format::meta> lmdb_file::read_meta(std::uint64_t number, std::uint64_t at) {
   std::array<std::byte, sizeof(page_header) + sizeof(lmdb_format::meta)> bytes{};
-  const auto got =
-    ::pread(data_.descriptor(), bytes.data(), bytes.size(), static_cast<off_t>(at));
+  const auto got = ::pread(data_.descriptor(), bytes.data(), bytes.size(), static_cast<off_t>(at));
   if (got != static_cast<ssize_t>(bytes.size()))
     return std::nullopt;
   const auto header = lmdb_format::load<page_header>(bytes, 0);
@@ -127,19 +128,20 @@ bool lmdb_file::take_other_meta() {
   if (!metas_[1 - newest_])
     return false;
   newest_ = 1 - newest_;
+  ensure(metas_[newest_].has_value(), "the meta page that is taken is one that reads");
   give_all_back();
   return true;
 }
 
 bool lmdb_file::take(std::uint64_t page, std::uint64_t count, std::string_view of) {
+  ensure(count != 0, "whoever takes pages takes one at least");
   const auto last = meta().last_page;
   if (page < lmdb_format::meta_pages || page > last || count - 1 > last - page) {
     tell(page, 0, of, fmt::format("there is no such page: the last is {}", last));
     return false;
   }
   if (page >= pages() || count > pages() - page) {
-    tell(page, 0, of,
-         fmt::format("it lies behind the end of the file, which has {} bytes", size_));
+    tell(page, 0, of, fmt::format("it lies behind the end of the file, which has {} bytes", size_));
     return false;
   }
   for (auto one = page; one < page + count; ++one) {

@@ -354,8 +354,8 @@ result<void> lmdb_log::read_last_date() {
     return failure(newest);
   const auto last = (*newest)->at(tail());
   if (!last)
-    return failure(last.error().code(), fmt::format("'{}': {}", environment_.path().string(),
-                                                    last.error().message()));
+    return failure(last.error().code(),
+                   fmt::format("'{}': {}", environment_.path().string(), last.error().message()));
   last_date_ns_ = last->header().recorded_at_ns;
   return {};
 }

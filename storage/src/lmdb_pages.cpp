@@ -30,6 +30,7 @@ public:
         || load<std::uint64_t>(entry.value, 0) >= words)
       return tell(entry, "a list of free pages is longer than its value");
     const auto count = load<std::uint64_t>(entry.value, 0);
+    ensure(count < words, "the list lies within its value");
     auto before = lmdb_format::no_page;
     for (std::uint64_t i = 1; i <= count; ++i) {
       const auto page = load<std::uint64_t>(entry.value, i * sizeof(std::uint64_t));
@@ -69,7 +70,7 @@ void check_all_accounted(lmdb_file& in) {
 
 std::vector<lmdb_tree> named_trees(lmdb_file& in) {
   std::vector<lmdb_tree> trees;
-  const lmdb_tree main{"main", in.meta().main, in.meta_number()};
+  const lmdb_tree main{std::string(main_tree_name), in.meta().main, in.meta_number()};
   walk_tree(in, main, {}, [&](const lmdb_entry& entry) {
     if (!entry.is_database)
       return;

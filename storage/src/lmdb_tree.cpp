@@ -65,6 +65,7 @@ private:
   using buffer = std::vector<std::uint64_t>; ///< Words, so that values are aligned as in the file.
 
   [[nodiscard]] static std::span<std::byte> writable(buffer& words, std::size_t size) {
+    ensure(size != 0, "there is something to read");
     words.resize((size + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t));
     return std::as_writable_bytes(std::span(words)).first(size);
   }
@@ -76,6 +77,7 @@ private:
       return tell(number, 0, "the tree is deeper than any can be");
     if (levels_.size() < level)
       levels_.push_back(std::make_unique<buffer>());
+    ensure(level >= 1 && level <= levels_.size(), "each level has a page, whose keys stay");
     const auto page = writable(*levels_[level - 1], in_.page_size());
     if (!in_.read(number, page, tree_.name))
       return;
@@ -131,13 +133,15 @@ private:
     if (offset < lower || offset % 2 != 0 || offset + sizeof(node_header) > page.size())
       return std::nullopt;
     const auto header = load<node_header>(page, offset);
-    const std::uint64_t rest = !is_leaf                                          ? 0
-                               : (header.flags & lmdb_format::in_overflow) != 0 ? sizeof(std::uint64_t)
-                                                                                 : value_size_of(header);
+    const std::uint64_t rest = !is_leaf ? 0
+                               : (header.flags & lmdb_format::in_overflow) != 0
+                                 ? sizeof(std::uint64_t)
+                                 : value_size_of(header);
     const auto size = sizeof header + header.key_size + rest;
     if (size > page.size() - offset)
       return std::nullopt;
     const auto key_at = offset + sizeof header;
+    ensure(key_at + header.key_size + rest <= page.size(), "a node lies within its page");
     return node{offset, (size + 1) / 2 * 2, header, page.subspan(key_at, header.key_size),
                 page.subspan(key_at + header.key_size, rest)};
   }
@@ -244,16 +248,21 @@ private:
     if (flags == lmdb_format::in_overflow) {
       if (!read_overflow(one, found))
         return;
-    } else if (flags != 0
-               && !(found.is_database && one.rest.size() == sizeof(lmdb_format::database_record))) {
+    } else if (flags != 0 && !is_database_record(one)) {
       return tell(number, one.offset, fmt::format("an entry of kind {:#x} cannot be", flags));
     }
     if (entry_)
       entry_(found);
   }
 
+  [[nodiscard]] bool is_database_record(const node& one) const noexcept {
+    return one.header.flags == lmdb_format::is_database && tree_.name == main_tree_name
+           && one.rest.size() == sizeof(lmdb_format::database_record);
+  }
+
   /// The value in pages of its own. Its size is what counts; the run's header must fit it.
   [[nodiscard]] bool read_overflow(const node& one, lmdb_entry& found) {
+    ensure(one.rest.size() == sizeof(std::uint64_t), "node_at() took a page number for the value");
     const auto first = load<std::uint64_t>(one.rest, 0);
     const auto size = value_size_of(one.header);
     const auto run = lmdb_format::overflow_run(size, in_.page_size());

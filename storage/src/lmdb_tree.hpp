@@ -12,7 +12,8 @@
 
 namespace acta::storage {
 
-/// What problems call the tree of free pages.
+/// What problems call the trees that have no names.
+inline constexpr std::string_view main_tree_name = "main"; ///< Lists the named ones.
 inline constexpr std::string_view free_pages_name = "(free pages)";
 
 /// One tree of an LMDB file: a database.

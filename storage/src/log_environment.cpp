@@ -172,7 +172,8 @@ result<void> log_environment::put_meta(std::string_view name, std::string_view t
   return writer->commit();
 }
 
-result<void> log_environment::put_meta(MDB_txn* in, std::string_view name, std::string_view text) {
+result<void> log_environment::put_meta(MDB_txn* in, std::string_view name,
+                                       std::string_view text) const {
   if (const int code = put_entry(in, meta_, name, text); code != MDB_SUCCESS)
     return lmdb_failure(code, path(), fmt::format("storing '{}'", name));
   return {};

@@ -43,7 +43,8 @@ public:
   [[nodiscard]] result<std::uint64_t> count_events(MDB_txn* in) const;
   /// Stores one entry of `meta`, and its checksum, in a transaction of its own.
   [[nodiscard]] result<void> put_meta(std::string_view name, std::string_view text);
-  [[nodiscard]] result<void> put_meta(MDB_txn* in, std::string_view name, std::string_view text);
+  [[nodiscard]] result<void> put_meta(MDB_txn* in, std::string_view name,
+                                      std::string_view text) const;
 
 private:
   explicit log_environment(lmdb_environment opened) noexcept : environment_(std::move(opened)) {}

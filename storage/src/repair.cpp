@@ -204,6 +204,7 @@ public:
   losses(repaired_log& in, std::size_t most) : in_(in), max_(most), next_(in.kept.next()) {}
 
   void add(const record_view& record, const type_names& names) {
+    ensure(record.position() >= next_, "records come in order, behind what was kept");
     add_unreadable(record.position());
     if (!record.verify())
       return add_unreadable(record.position().next());
@@ -274,6 +275,7 @@ private:
     return failure(errc::io, fmt::format("'{}' reads otherwise than a moment ago; check the device",
                                          into.string()));
   const auto tail = std::max({done.found.records, read->records, done.kept.value()});
+  ensure(tail >= done.kept.value(), "what was kept was there");
   lost.add_unreadable(log_position(tail + 1));
   done.lost = tail - done.kept.value();
   if (auto put = (*to)->put_dictionary(stored); !put)

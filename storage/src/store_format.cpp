@@ -20,8 +20,7 @@ struct format_fields {
   std::uint32_t endian_mark; ///< Reads as another number on a big-endian machine.
 };
 static_assert(sizeof(format_fields) == 16);
-constexpr format_fields current_format{
-  {'A', 'C', 'T', 'A', 'L', 'O', 'G', '\0'}, 1, 0x01020304};
+constexpr format_fields current_format{{'A', 'C', 'T', 'A', 'L', 'O', 'G', '\0'}, 1, 0x01020304};
 
 template <class T>
 [[nodiscard]] std::string bytes_of(const T& value) {
@@ -38,7 +37,9 @@ std::string checksum_value(std::string_view value) {
   return bytes_of(XXH3_64bits(value.data(), value.size()));
 }
 
-std::string format_value() { return bytes_of(current_format); }
+std::string format_value() {
+  return bytes_of(current_format);
+}
 
 result<void> check_format(std::string_view stored, const std::filesystem::path& path) {
   format_fields format{};

@@ -50,13 +50,14 @@ constexpr std::uint64_t records_between_progress = 4'096;
 result<writer_lock> lock_closed_store(const std::filesystem::path& store) {
   std::error_code code;
   if (!std::filesystem::is_directory(store, code))
-    return failure(errc::not_found,
-                   fmt::format("'{}' is not the directory of a store; check the path",
-                               store.string()));
+    return failure(
+      errc::not_found,
+      fmt::format("'{}' is not the directory of a store; check the path", store.string()));
   if (!std::filesystem::exists(store / "log", code)
       && !std::filesystem::exists(store / "store.id", code))
-    return failure(errc::foreign_store,
-                   fmt::format("'{}' is not an Acta store: there is no 'log' in it", store.string()));
+    return failure(
+      errc::foreign_store,
+      fmt::format("'{}' is not an Acta store: there is no 'log' in it", store.string()));
   auto held = writer_lock::acquire(store);
   if (!held && held.error().code() == errc::store_in_use)
     return failure(errc::store_in_use,
@@ -87,13 +88,14 @@ result<void> stored_log::read_dictionary() {
   const auto* meta = find_tree(trees_, "meta");
   const auto* events = find_tree(trees_, "events");
   if (meta == nullptr && events == nullptr && file_.problems() == 0)
-    return failure(errc::foreign_store, fmt::format("'{}' is an LMDB file, but not of an Acta store",
-                                                    path_.string()));
+    return failure(errc::foreign_store,
+                   fmt::format("'{}' is an LMDB file, but not of an Acta store", path_.string()));
   const auto check = [&](const lmdb_tree* tree, std::string_view name, std::uint16_t flags) {
     if (tree == nullptr)
-      file_.tell(file_.meta_number(), 0, "main", fmt::format("the database '{}' is missing", name));
+      file_.tell(file_.meta_number(), 0, main_tree_name,
+                 fmt::format("the database '{}' is missing", name));
     else if (tree->record.flags != flags)
-      file_.tell(tree->page, 0, "main", fmt::format("'{}' is not of its kind", name));
+      file_.tell(tree->page, 0, main_tree_name, fmt::format("'{}' is not of its kind", name));
   };
   check(meta, "meta", 0);
   check(events, "events", lmdb_format::integer_keys);
@@ -172,6 +174,7 @@ void stored_log::read_names(std::string_view prefix, std::vector<std::string>& n
     else
       names[number - 1U] = name;
   }
+  ensure(names.size() <= limits::max_types, "a name's number has 16 bits");
   for (std::size_t i = 0; i < names.size(); ++i)
     if (names[i].empty())
       tell(name_key(prefix, static_cast<std::uint16_t>(i + 1)), "the name is lost");
@@ -192,7 +195,8 @@ void stored_log::check_records(record_verifier& with,
     const log_position position(
       entry.key.size() == sizeof(std::uint64_t) ? load<std::uint64_t>(entry.key, 0) : 0);
     if (position < with.next() || position.value() > most_)
-      return file_.tell(entry.page, 0, "events", fmt::format("there is no position {}", position.value()));
+      return file_.tell(entry.page, 0, "events",
+                        fmt::format("there is no position {}", position.value()));
     if (progress && position.value() % records_between_progress == 0)
       progress(position.value(), std::max(position.value(), expected_));
     with.set_place("log/data.mdb", entry.byte);
@@ -212,6 +216,7 @@ void stored_log::check_records(record_verifier& with,
     with.check_missing(log_position(expected_), path_.string());
   if (const auto last = with.next().value() - 1; progress)
     progress(last, last);
+  ensure(with.next().value() > expected_, "each record was looked at, or is told to be missing");
   for (const auto& tree : trees_)
     if (tree.name != "events" && tree.name != "meta")
       walk_tree(file_, tree, {.values = false}, {});

@@ -77,7 +77,7 @@ private:
   std::vector<std::string> categories_;
   std::vector<std::string> event_types_;
   std::uint64_t expected_ = 0;
-  std::uint64_t most_ = 0;                 ///< More records than these the file cannot hold.
+  std::uint64_t most_ = 0; ///< More records than these the file cannot hold.
   std::uint64_t problems_before_ = 0;
 };
 

@@ -195,6 +195,18 @@ TEST_F(damage_test, of_the_whole_file_is_reported) {
   expect_reported("missing");
 }
 
+TEST_F(damage_test, is_told_from_the_file_of_another_lmdb) {
+  constexpr std::size_t version = 16 + 4;
+  flip(data(), version, 3);
+  flip(data(), page_size + version, 3);
+  const auto opened = storage::open_log(store(), small_map);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), errc::newer_format) << opened.error().message();
+  const auto done = storage::verify_store(store());
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), errc::newer_format) << done.error().message();
+}
+
 TEST_F(damage_test, of_its_id_is_reported) {
   const auto expect_reported = [&](const std::string& text) {
     const auto done = storage::verify_store(store());

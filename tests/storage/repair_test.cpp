@@ -263,11 +263,11 @@ TEST_F(repair_test, lists_as_many_losses_as_it_was_asked_for) {
 TEST_F(repair_test, tells_how_far_it_is) {
   std::uint64_t last = 0;
   std::uint64_t all = 0;
-  const auto done = repair_log(store(), fresh(),
-                               {.progress = [&](std::uint64_t reached, std::uint64_t of) {
-                                 last = reached;
-                                 all = of;
-                               }});
+  const auto done =
+    repair_log(store(), fresh(), {.progress = [&](std::uint64_t reached, std::uint64_t of) {
+                 last = reached;
+                 all = of;
+               }});
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_EQ(last, 90U);
   EXPECT_EQ(all, 90U);

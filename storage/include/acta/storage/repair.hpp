@@ -41,11 +41,12 @@ struct repaired_log {
 /// in `directory`: each record before the first that is damaged, missing or does not fit the ones
 /// before it, up to the end of a whole command. Records are copied byte for byte, and so is the
 /// rest of what the log says of itself (categories, event types, schemas); the new store has an id
-/// of its own. A name that is damaged is kept as it reads, one that is lost gets a made-up one; both
-/// are in `found`. Nothing derived (index, snapshots) is copied: opening makes it anew.
+/// of its own. A name that is damaged is kept as it reads, one that is lost gets a made-up one;
+/// both are in `found`. Nothing derived (index, snapshots) is copied: opening makes it anew.
 ///
-/// The damaged store is read as verify_store() does it, and not written. Where that gives more, it
-/// is read as it was before its last commit. Errors: as verify_store(), and errc::invalid_argument
+/// The damaged store is read as verify_store() does it, and not written but for what is said there
+/// of a machine that went down. Where that gives more, it is read as it was before its last commit.
+/// Errors: as verify_store(), and errc::invalid_argument
 /// if `into` has anything in it; corrupt if nothing says where the records are; newer_format,
 /// foreign_store; those of writing, after which `into` is of no use.
 ///
