@@ -4,6 +4,7 @@
 #include "store_directory.hpp"
 #include "store_format.hpp"
 #include "stored_log.hpp"
+#include "synced_point.hpp"
 
 #include <fmt/format.h>
 
@@ -100,6 +101,8 @@ private:
     std::error_code code;
     if (!fs::exists(store_ / file, code) || fs::file_size(store_ / file, code) == 0)
       return {};
+    if (auto restored = synced_point::restore(store_ / name); !restored)
+      return restored;
     auto pages = lmdb_file::open(store_ / file, problems_of(file));
     if (!pages && is_damage(pages.error().code())) {
       add(file, 0, pages.error().message());

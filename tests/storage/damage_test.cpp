@@ -4,6 +4,7 @@
 #include "../support/scratch_directory.hpp"
 
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/stream_index.hpp>
 #include <acta/storage/verify.hpp>
 
 #include <gtest/gtest.h>
@@ -173,6 +174,39 @@ TEST_F(damage_test, of_what_is_derived_from_the_log_is_reported_with_its_file) {
     EXPECT_EQ(done->findings[0].file, name + "/data.mdb");
     fs::remove(file);
   }
+}
+
+TEST_F(damage_test, of_any_page_of_the_index_is_reported_and_opening_makes_it_anew) {
+  const stream_id order(category_id(1), 1);
+  const auto open_and_read = [&] {
+    const auto log = storage::open_log(store(), small_map);
+    ASSERT_TRUE(log) << log.error().message();
+    const auto index = storage::stream_index::open(**log, {.memory = 4'096}); // so it is written
+    ASSERT_TRUE(index) << index.error().message();
+    const auto snapshot = (*log)->snapshot();
+    ASSERT_TRUE(snapshot);
+    const auto events = (*index)->read(order, **snapshot);
+    ASSERT_TRUE(events) << events.error().message();
+    EXPECT_EQ(events->size(), 20U);
+  };
+  open_and_read();
+  const auto file = store() / "index" / "data.mdb";
+  constexpr std::size_t kind = 10;
+  constexpr std::size_t lower = 13;
+  std::size_t reported = 0;
+  for (std::size_t page = 0; page * page_size < fs::file_size(file); ++page) {
+    for (const auto at : {kind, lower}) {
+      flip(file, page * page_size + at);
+      const auto done = storage::verify_store(store());
+      ASSERT_TRUE(done) << done.error().message();
+      reported += done->problems != 0 ? 1U : 0U;
+      open_and_read();
+      const auto again = storage::verify_store(store());
+      ASSERT_TRUE(again) << again.error().message();
+      EXPECT_EQ(again->problems, 0U) << again->findings.at(0).what;
+    }
+  }
+  EXPECT_GE(reported, 4U);
 }
 
 TEST_F(damage_test, of_the_whole_file_is_reported) {
