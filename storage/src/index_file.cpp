@@ -3,6 +3,7 @@
 #include "index_batch.hpp"
 #include "index_writer.hpp"
 #include "lmdb_error.hpp"
+#include "lmdb_pages.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
@@ -59,6 +60,8 @@ result<std::unique_ptr<index_file>> index_file::open(const event_log& of) {
     return failure(held);
   if (auto restored = synced_point::restore(directory); !restored)
     return failure(restored);
+  if (auto sound = check_before_lmdb(directory / "data.mdb", "streams"); !sound)
+    return failure(sound);
   auto opened = lmdb_environment::open(directory, {.map_size = limits::default_map_size});
   if (!opened)
     return failure(opened);

@@ -1,6 +1,7 @@
 #include "background_sync.hpp"
 #include "dictionary.hpp"
 #include "lmdb_error.hpp"
+#include "lmdb_pages.hpp"
 #include "log_environment.hpp"
 #include "scanning_cursor.hpp"
 #include "store_directory.hpp"
@@ -10,8 +11,6 @@
 #include <acta/storage/event_log.hpp>
 
 #include <fmt/format.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -322,7 +321,7 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
   return added;
 }
 
-/// A schema in `meta` follows its checksum: LMDB's pages have none.
+
 result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
   if (auto sound = check_sound(); !sound)
     return sound;
@@ -330,11 +329,9 @@ result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
   for (const auto& one : schemas) {
     ensure(!event_type_name(one.type).empty(), "a schema is of an event type that is registered");
     ensure(!one.bfbs.empty(), "what is stored as a schema is not taken for none");
-    const std::uint64_t checksum = XXH3_64bits(one.bfbs.data(), one.bfbs.size());
-    std::string value(sizeof checksum + one.bfbs.size(), '\0');
-    std::memcpy(value.data(), &checksum, sizeof checksum);
-    std::memcpy(value.data() + sizeof checksum, one.bfbs.data(), one.bfbs.size());
-    entries.emplace_back(name_key(schema_prefix, one.type.value()), std::move(value));
+    entries.emplace_back(
+      name_key(schema_prefix, one.type.value()),
+      std::string(reinterpret_cast<const char*>(one.bfbs.data()), one.bfbs.size()));
   }
   if (entries.empty())
     return {};
@@ -346,20 +343,10 @@ result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
 }
 
 result<std::vector<std::byte>> lmdb_log::schema(event_type_id id) const {
-  const auto stored = environment_.get_meta(name_key(schema_prefix, id.value()));
+  const auto stored = environment_.get_sound_meta(name_key(schema_prefix, id.value()));
   if (!stored)
     return std::unexpected(stored.error());
-  if (stored->empty())
-    return {};
-  std::uint64_t checksum = 0;
-  const auto bytes = std::as_bytes(std::span(*stored));
-  if (bytes.size() >= sizeof checksum)
-    std::memcpy(&checksum, bytes.data(), sizeof checksum);
-  const auto bfbs = bytes.subspan(std::min(bytes.size(), sizeof checksum));
-  if (bfbs.empty() || XXH3_64bits(bfbs.data(), bfbs.size()) != checksum)
-    return failure(errc::corrupt, fmt::format("'{}': the schema of event type '{}' is damaged; "
-                                              "restore a backup",
-                                              environment_.path().string(), event_type_name(id)));
+  const auto bfbs = std::as_bytes(std::span(*stored));
   return std::vector(bfbs.begin(), bfbs.end());
 }
 
@@ -399,7 +386,8 @@ result<void> lmdb_log::read_last_date() {
     return failure(newest);
   const auto last = (*newest)->at(tail());
   if (!last)
-    return std::unexpected(last.error());
+    return failure(last.error().code(),
+                   fmt::format("'{}': {}", environment_.path().string(), last.error().message()));
   last_date_ns_ = last->header().recorded_at_ns;
   return {};
 }
@@ -442,6 +430,8 @@ result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directo
     return failure(prepared);
   if (auto restored = synced_point::restore(directory / "log"); !restored)
     return failure(restored);
+  if (auto sound = check_before_lmdb(directory / "log" / "data.mdb", "events"); !sound)
+    return failure(sound);
   auto environment = log_environment::open(directory / "log", options.map_size);
   if (!environment)
     return failure(environment);

@@ -6,7 +6,6 @@
 #include <acta/base/limits.hpp>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <sys/random.h>
 
@@ -17,15 +16,6 @@
 namespace acta::storage {
 
 namespace {
-
-/// The value of "format" in `meta`.
-struct format_value {
-  std::array<char, 8> magic;
-  std::uint32_t version;
-  std::uint32_t endian_mark; ///< Reads as another number on a big-endian machine.
-};
-static_assert(sizeof(format_value) == 16);
-constexpr format_value current_format{{'A', 'C', 'T', 'A', 'L', 'O', 'G', '\0'}, 1, 0x01020304};
 
 [[nodiscard]] MDB_val value_of(std::string_view text) noexcept {
   return {text.size(), const_cast<char*>(text.data())};
@@ -40,11 +30,37 @@ template <class T>
   return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
-} // namespace
-
-std::string name_key(std::string_view prefix, std::uint16_t id) {
-  return fmt::format("{}{:05}", prefix, id);
+/// An entry and its checksum.
+[[nodiscard]] int put_entry(MDB_txn* in, MDB_dbi meta, std::string_view name,
+                            std::string_view text) {
+  auto key = value_of(name);
+  auto value = value_of(text);
+  if (const int code = mdb_put(in, meta, &key, &value, 0); code != MDB_SUCCESS)
+    return code;
+  const auto checksum_name = std::string(checksum_prefix) + std::string(name);
+  const auto checksum = checksum_value(text);
+  key = value_of(checksum_name);
+  value = value_of(checksum);
+  return mdb_put(in, meta, &key, &value, 0);
 }
+
+/// Checks an entry's checksum, which stores made before there were any do not have.
+[[nodiscard]] result<void> check_entry(MDB_txn* in, MDB_dbi meta, std::string_view name,
+                                       std::string_view text, const std::filesystem::path& path) {
+  const auto checksum_name = std::string(checksum_prefix) + std::string(name);
+  auto key = value_of(checksum_name);
+  MDB_val stored{};
+  const int code = mdb_get(in, meta, &key, &stored);
+  if (code == MDB_NOTFOUND || (code == MDB_SUCCESS && text_of(stored) == checksum_value(text)))
+    return {};
+  if (code != MDB_SUCCESS)
+    return lmdb_failure(code, path, "reading a checksum");
+  return failure(errc::corrupt, fmt::format("'{}': the checksum of its entry '{}' does not fit; "
+                                            "restore a backup",
+                                            path.string(), name));
+}
+
+} // namespace
 
 result<log_environment> log_environment::open(const std::filesystem::path& directory,
                                               std::size_t map_size) {
@@ -95,32 +111,12 @@ result<void> log_environment::check_or_make_format(std::int64_t now_ns) {
   auto stored = get_meta("format");
   if (!stored)
     return failure(stored);
-  return check_format(*stored);
-}
-
-result<void> log_environment::check_format(std::string_view stored) const {
-  format_value format{};
-  if (stored.size() == sizeof format)
-    std::memcpy(&format, stored.data(), sizeof format);
-  if (format.magic != current_format.magic)
-    return failure(errc::foreign_store, fmt::format("'{}' is not the log of an Acta store; choose "
-                                                    "another directory",
-                                                    path().string()));
-  if (format.endian_mark != current_format.endian_mark)
-    return failure(errc::foreign_store,
-                   fmt::format("'{}' was written on a machine of other byte order; export it there "
-                               "and import it here",
-                               path().string()));
-  if (format.version > current_format.version)
-    return failure(errc::newer_format,
-                   fmt::format("'{}' has format {}, and this Acta knows up to {}; use a newer Acta",
-                               path().string(), format.version, current_format.version));
-  return {};
+  return check_format(*stored, path());
 }
 
 /// Both databases and the format in one transaction: a crash leaves all of it or nothing.
 result<void> log_environment::make_format(std::int64_t now_ns) {
-  std::array<std::uint8_t, 16> store_id{};
+  std::array<std::uint8_t, store_id_size> store_id{};
   ensure(::getrandom(store_id.data(), store_id.size(), 0) == static_cast<ssize_t>(store_id.size()),
          "the kernel gives 16 random bytes");
   auto writer = lmdb_write::begin(environment_);
@@ -129,16 +125,14 @@ result<void> log_environment::make_format(std::int64_t now_ns) {
   int code = mdb_dbi_open(writer->get(), "meta", MDB_CREATE, &meta_);
   if (code == MDB_SUCCESS)
     code = mdb_dbi_open(writer->get(), "events", MDB_CREATE | MDB_INTEGERKEY, &events_);
+  const auto format = format_value();
   const std::pair<std::string_view, std::string_view> entries[] = {
-    {"format", bytes_as_text(current_format)},
+    {"format", format},
     {"store_id", bytes_as_text(store_id)},
     {"created_at_ns", bytes_as_text(now_ns)}};
-  for (const auto& [name, text] : entries) {
-    auto key = value_of(name);
-    auto value = value_of(text);
+  for (const auto& [name, text] : entries)
     if (code == MDB_SUCCESS)
-      code = mdb_put(writer->get(), meta_, &key, &value, 0);
-  }
+      code = put_entry(writer->get(), meta_, name, text);
   if (code != MDB_SUCCESS)
     return lmdb_failure(code, path(), "making the store");
   return writer->commit();
@@ -148,13 +142,11 @@ result<std::string> log_environment::store_id() const {
   auto bytes = get_meta("store_id");
   if (!bytes)
     return bytes;
-  if (bytes->size() != 16)
+  if (bytes->size() != store_id_size)
     return failure(errc::corrupt,
                    fmt::format("'{}' has a store_id of {} bytes instead of 16; restore a backup",
                                path().string(), bytes->size()));
-  return fmt::format(
-    "{:02x}",
-    fmt::join(std::span(reinterpret_cast<const std::uint8_t*>(bytes->data()), bytes->size()), ""));
+  return store_id_text(*bytes);
 }
 
 result<std::string> log_environment::get_meta(std::string_view name) const {
@@ -171,18 +163,35 @@ result<std::string> log_environment::get_meta(std::string_view name) const {
   return found;
 }
 
+result<std::string> log_environment::get_sound_meta(std::string_view name) const {
+  auto value = get_meta(name);
+  if (!value || value->empty())
+    return value;
+  const auto checksum = get_meta(std::string(checksum_prefix) + std::string(name));
+  if (!checksum)
+    return checksum;
+  if (*checksum != checksum_value(*value))
+    return failure(errc::corrupt, fmt::format("'{}': '{}' is damaged; restore a backup",
+                                              path().string(), name));
+  return value;
+}
+
 result<void>
 log_environment::put_meta(std::span<const std::pair<std::string, std::string>> entries) {
   auto writer = lmdb_write::begin(environment_);
   if (!writer)
     return failure(writer);
-  for (const auto& [name, text] : entries) {
-    auto key = value_of(name);
-    auto value = value_of(text);
-    if (const int code = mdb_put(writer->get(), meta_, &key, &value, 0); code != MDB_SUCCESS)
-      return lmdb_failure(code, path(), fmt::format("storing '{}'", name));
-  }
+  for (const auto& [name, text] : entries)
+    if (auto put = put_meta(writer->get(), name, text); !put)
+      return put;
   return writer->commit();
+}
+
+result<void> log_environment::put_meta(MDB_txn* in, std::string_view name,
+                                       std::string_view text) const {
+  if (const int code = put_entry(in, meta_, name, text); code != MDB_SUCCESS)
+    return lmdb_failure(code, path(), fmt::format("storing '{}'", name));
+  return {};
 }
 
 namespace {
@@ -205,6 +214,8 @@ template <class Id>
                      fmt::format("'{}': '{}' is a name that is there twice or empty; "
                                  "restore a backup",
                                  path.string(), name));
+    if (auto sound = check_entry(in, meta, name, text_of(value), path); !sound)
+      return sound;
   }
   return {};
 }

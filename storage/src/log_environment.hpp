@@ -2,6 +2,7 @@
 
 #include "dictionary.hpp"
 #include "lmdb_environment.hpp"
+#include "store_format.hpp"
 
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
@@ -17,13 +18,6 @@
 #include <utility>
 
 namespace acta::storage {
-
-inline constexpr std::string_view category_prefix = "category:";
-inline constexpr std::string_view event_type_prefix = "event_type:";
-inline constexpr std::string_view schema_prefix = "schema:";
-
-/// The key of a name in `meta`: the prefix and five digits, so that they are in order.
-[[nodiscard]] std::string name_key(std::string_view prefix, std::uint16_t id);
 
 /// The LMDB environment of a log, with its two databases open: `events` (position -> record) and
 /// `meta` (text -> bytes).
@@ -48,17 +42,22 @@ public:
   /// The last position as `in` sees it; 0 if there are no events.
   [[nodiscard]] result<log_position> last_position(MDB_txn* in) const;
   [[nodiscard]] result<std::uint64_t> count_events(MDB_txn* in) const;
-  /// Stores entries of `meta`, name and value, in one transaction of their own.
+  /// Stores entries of `meta`, name and value, each with its checksum, in one transaction of their
+  /// own.
   [[nodiscard]] result<void> put_meta(std::span<const std::pair<std::string, std::string>> entries);
-  /// The value of an entry of `meta`; empty if there is none.
+  /// The same of one entry, in a transaction.
+  [[nodiscard]] result<void> put_meta(MDB_txn* in, std::string_view name,
+                                      std::string_view text) const;
+  /// The value of an entry of `meta`; empty if there is none. Its checksum is not looked at.
   [[nodiscard]] result<std::string> get_meta(std::string_view name) const;
+  /// The same, and errc::corrupt if it does not have the checksum it was stored with.
+  [[nodiscard]] result<std::string> get_sound_meta(std::string_view name) const;
 
 private:
   explicit log_environment(lmdb_environment opened) noexcept : environment_(std::move(opened)) {}
 
   [[nodiscard]] result<void> open_databases();
   [[nodiscard]] result<void> make_format(std::int64_t now_ns);
-  [[nodiscard]] result<void> check_format(std::string_view stored) const;
 
   lmdb_environment environment_;
   MDB_dbi events_ = 0;

@@ -4,6 +4,7 @@
 
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/stream_index.hpp>
+#include <acta/storage/verify.hpp>
 
 #include <gtest/gtest.h>
 
@@ -41,6 +42,17 @@ TEST(golden_store, of_format_1_opens_and_has_what_it_had) {
             stream_id::from_text(category_id(2), "alice"));
   const auto index = storage::stream_index::open(**log);
   EXPECT_TRUE(index) << index.error().message();
+}
+
+TEST(golden_store, of_format_1_is_sound_though_its_names_have_no_checksums) {
+  const scratch_directory directory;
+  const auto store = directory.path() / "store";
+  fs::copy(fs::path(ACTA_GOLDEN) / "format-1", store, fs::copy_options::recursive);
+  ASSERT_TRUE(storage::open_log(store)) << "writes its store.id";
+  const auto done = storage::verify_store(store);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(done->records, 3U);
+  EXPECT_EQ(done->problems, 0U) << done->findings.at(0).what;
 }
 
 } // namespace

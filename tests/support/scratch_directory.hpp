@@ -4,14 +4,15 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace acta::tests {
 
 /// A fresh directory below the system's temporary folder, or another, removed at the end.
 class scratch_directory {
 public:
-  explicit scratch_directory(
-    const std::filesystem::path& below = std::filesystem::temp_directory_path()) {
+  scratch_directory() : scratch_directory(std::filesystem::temp_directory_path()) {}
+  explicit scratch_directory(const std::filesystem::path& below) {
     auto name = (below / "acta-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr)
       throw std::runtime_error("cannot make a directory like " + name);
@@ -29,5 +30,13 @@ public:
 private:
   std::filesystem::path path_;
 };
+
+/// A folder in memory, for tests that write much and need none of it on a disk.
+[[nodiscard]] inline std::filesystem::path memory_folder() {
+  const std::filesystem::path shared = "/dev/shm";
+  std::error_code none;
+  return std::filesystem::is_directory(shared, none) ? shared
+                                                     : std::filesystem::temp_directory_path();
+}
 
 } // namespace acta::tests

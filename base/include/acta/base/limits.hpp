@@ -81,4 +81,13 @@ inline constexpr std::size_t default_index_memory = std::size_t{256} << 20U;
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
 
+/// Pages of a log's file that are checked before LMDB, which trusts them, may read it: 64 MiB of 4
+/// KiB pages, some 50 ms. A smaller store is checked whole; of a larger one the pages that lead to
+/// others and the last ones are: verify_store() checks all.
+inline constexpr std::uint64_t max_pages_checked_at_open = 16'384;
+
+/// One value in a file that is read without LMDB, in bytes: over any record, schema and list of
+/// free pages. The size of a larger one is taken for damage.
+inline constexpr std::uint64_t max_stored_value_size = std::uint64_t{256} << 20U;
+
 } // namespace acta::inline base::limits

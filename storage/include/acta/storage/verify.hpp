@@ -6,22 +6,28 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace acta::storage {
 
-/// What is wrong with a record.
+/// Something that is wrong with a store, and where.
 struct finding {
-  log_position position;
-  std::string what; ///< Names the position, and the stream where it is known.
+  log_position position;             ///< 0 if it is of no record; the first, if of several.
+  std::string what;                  ///< One line. Names the position, and the stream if known.
+  std::optional<stream_id> stream{}; ///< Of the record, where it is known.
+  std::string file{};                ///< In the store: "log/data.mdb"; empty from verify().
+  std::uint64_t byte = 0;            ///< In the file: where the damaged page or record begins.
 };
 
-/// What verify() found.
+/// What verify() or verify_store() found.
 struct verification {
   std::uint64_t records = 0; ///< Positions looked at.
   std::uint64_t streams = 0;
+  std::uint64_t pages = 0; ///< Pages of LMDB's files looked at; 0 from verify().
   std::uint64_t problems = 0;
   std::vector<finding> findings; ///< The first of the problems, as many as were asked for.
 };
@@ -29,11 +35,34 @@ struct verification {
 /// Reads a whole log, and goes on behind what is damaged: that each record is there and its parts
 /// add up, its checksum, that its category and event type have names, that versions are consecutive
 /// in each stream, commands whole and dates not falling. Not whether a payload is a FlatBuffer of
-/// its type: the schema knows that. Of a log that opens: open_log() itself refuses one without its
-/// last record or with positions missing. Streams are told apart by stream_hash(): 30 to 60 bytes
-/// of memory each. An error only if the log cannot be read at all. `progress` is called with the
-/// position reached, now and then, on this thread.
+/// its type: the schema knows that. Of a log that opens: verify_store() reads one that does not.
+/// Streams are told apart by stream_hash(): 30 to 60 bytes of memory each. An error only if the log
+/// cannot be read at all. `progress` is called with the position reached, now and then, on this
+/// thread.
 [[nodiscard]] result<verification> verify(const event_log& log, std::size_t max_findings = 100,
                                           const std::function<void(log_position)>& progress = {});
+
+struct verify_options {
+  /// How many findings are kept; all are counted.
+  std::size_t max_findings = 100;
+  /// Called with the records looked at and how many there should be, now and then, on this thread.
+  std::function<void(std::uint64_t done, std::uint64_t of)> progress{};
+};
+
+/// Reads a store that nobody has open straight from its files, without LMDB, which trusts what it
+/// reads and is killed by a damaged page. Also one that open_log() refuses, whatever its bytes are.
+/// Checks what verify() does, and store.id, the log's dictionary, each page of the log, and those
+/// of `index` and `snapshots` where they are. Takes the store back to its last sync first, if the
+/// machine went down while it was open at durability `process`, as opening it does.
+///
+/// Errors, if it cannot be read at all: errc::store_in_use (make a backup, and verify that),
+/// not_found if there is no directory, permission_denied, io. Memory: as verify(), and a bit a
+/// page.
+///
+///     auto done = verify_store(directory);
+///     if (!done) return failure(done);
+///     for (const auto& found : done->findings) report(found.what);
+[[nodiscard]] result<verification> verify_store(const std::filesystem::path& directory,
+                                                const verify_options& options = {});
 
 } // namespace acta::storage
