@@ -2,7 +2,6 @@
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
-#include <acta/storage/record.hpp>
 
 #include <fmt/format.h>
 #define XXH_INLINE_ALL
@@ -35,11 +34,6 @@ static_assert(sizeof(snapshot_header) == 56 && alignof(snapshot_header) == 8);
   return XXH3_64bits(covered.data(), covered.size());
 }
 
-void put_big_endian(std::byte* to, std::uint64_t value, std::size_t size) noexcept {
-  for (std::size_t i = size; i != 0; --i, value >>= 8U)
-    to[i - 1] = static_cast<std::byte>(value & 0xffU);
-}
-
 [[nodiscard]] std::byte* put_padded(std::byte* to, std::span<const std::byte> part) noexcept {
   if (!part.empty())
     std::memcpy(to, part.data(), part.size());
@@ -57,18 +51,15 @@ void put_big_endian(std::byte* to, std::uint64_t value, std::size_t size) noexce
 } // namespace
 
 snapshot_key::snapshot_key(const stream_id& stream, stream_version version) noexcept {
-  const auto key = stream.key();
-  put_big_endian(bytes_.data(), stream.category().value(), 2);
-  bytes_[2] = static_cast<std::byte>(stream.kind());
-  bytes_[3] = static_cast<std::byte>(key.size());
-  if (stream.kind() == key_kind::integer)
-    put_big_endian(bytes_.data() + head_size, stream.integer(), key.size());
-  else
-    std::memcpy(bytes_.data() + head_size, key.data(), key.size());
-  const auto before_version = padded(head_size + key.size());
-  put_big_endian(bytes_.data() + before_version, version.value(), sizeof(std::uint64_t));
-  size_ = before_version + sizeof(std::uint64_t);
-  ensure(size_ <= bytes_.size() && size_ % 8 == 0, "a snapshot's key fits and keeps values aligned");
+  index_key name(stream);
+  name.set_version(version);
+  const auto of_stream = name.stream();
+  const auto of_version = name.bytes().subspan(of_stream.size());
+  auto* end = put_padded(bytes_.data(), of_stream);
+  std::memcpy(end, of_version.data(), of_version.size());
+  size_ = padded(of_stream.size()) + of_version.size();
+  ensure(size_ <= bytes_.size() && size_ % 8 == 0,
+         "a snapshot's key fits and keeps values aligned");
 }
 
 bool snapshot_key::is_of_same_stream(std::span<const std::byte> other) const noexcept {
@@ -90,7 +81,8 @@ result<void> check_snapshot(const snapshot_to_save& one) {
     return failure(errc::invalid_argument,
                    fmt::format("a snapshot of stream {} at version 0: there is nothing to save",
                                stream.to_string()));
-  if (const auto size = snapshot_size(snapshot); size > limits::max_snapshot_size)
+  if (const auto size = std::max(snapshot.state.size(), snapshot.metadata.size());
+      size > limits::max_snapshot_size)
     return failure(errc::too_large,
                    fmt::format("a snapshot of stream {} has {} bytes, and at most {} are saved; "
                                "keep what is large beside the log",
@@ -104,7 +96,9 @@ std::size_t snapshot_size(const stream_snapshot& one) noexcept {
 
 void encode_snapshot(const stream_snapshot& one, std::byte* to) noexcept {
   ensure(reinterpret_cast<std::uintptr_t>(to) % 8 == 0, "a snapshot is encoded 8-byte aligned");
-  ensure(snapshot_size(one) <= limits::max_snapshot_size, "a snapshot's size was checked before");
+  ensure(one.state.size() <= limits::max_snapshot_size
+           && one.metadata.size() <= limits::max_snapshot_size,
+         "a snapshot's size was checked before");
   auto* header = new (to) snapshot_header{
     .checksum = 0,
     .version = one.version.value(),
@@ -159,9 +153,8 @@ result<void> check_newest(const snapshot_to_save& one,
                              one.stream.to_string(), one.newest.to_string(), actual.value()));
 }
 
-std::vector<stream_version> replaced_by(stream_version saved,
-                                        std::span<const stream_version> newest_first,
-                                        std::size_t keep) {
+std::vector<stream_version>
+replaced_by(stream_version saved, std::span<const stream_version> newest_first, std::size_t keep) {
   std::vector<stream_version> removed;
   std::size_t kept = 1; // the one saved
   for (const auto version : newest_first)

@@ -1,7 +1,10 @@
 #pragma once
 
+#include "index_key.hpp"
+
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
+#include <acta/storage/record.hpp>
 #include <acta/storage/snapshot_store.hpp>
 
 #include <array>
@@ -13,8 +16,8 @@
 /// How snapshots lie in their database. Byte by byte: docs/format.md.
 namespace acta::storage {
 
-/// Orders the snapshots of a stream by version. A multiple of 8 bytes, as values are: then LMDB
-/// keeps every value 8-byte aligned.
+/// As the index's, with the stream's part padded with zeros to 8 bytes: values are multiples of 8
+/// bytes, and behind keys that are, too, LMDB keeps them 8-byte aligned.
 class snapshot_key {
 public:
   snapshot_key(const stream_id& stream, stream_version version) noexcept;
@@ -26,8 +29,7 @@ public:
   [[nodiscard]] static stream_version version_in(std::span<const std::byte> key) noexcept;
 
 private:
-  static constexpr std::size_t head_size = 4; ///< Category, kind and size of the stream's key.
-  std::array<std::byte, (head_size + limits::max_key_size + 7) / 8 * 8 + 8> bytes_{};
+  std::array<std::byte, padded(index_key::max_size)> bytes_{};
   std::size_t size_;
 };
 
@@ -39,9 +41,8 @@ private:
 void encode_snapshot(const stream_snapshot& one, std::byte* to) noexcept;
 
 /// What is stored under a stream's key of this version. errc::corrupt if it is damaged.
-[[nodiscard]] result<stream_snapshot> parse_snapshot(const stream_id& stream,
-                                                     stream_version version,
-                                                     std::span<const std::byte> value);
+[[nodiscard]] result<stream_snapshot>
+parse_snapshot(const stream_id& stream, stream_version version, std::span<const std::byte> value);
 
 /// True if it is within the criteria, whose versions were looked at before.
 [[nodiscard]] bool matches(const snapshot_criteria& criteria,

@@ -4,9 +4,14 @@
 #include "lmdb_error.hpp"
 #include "snapshot_format.hpp"
 #include "store_directory.hpp"
+#include "synced_point.hpp"
+#include "writer_lock.hpp"
 
 #include <acta/base/ensure.hpp>
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -31,8 +36,8 @@ constexpr const char* database_name = "snapshots-1";
 /// Snapshots in an LMDB environment of their own, so that writing them holds nobody up.
 class lmdb_snapshots final : public snapshot_store {
 public:
-  lmdb_snapshots(lmdb_environment environment, std::size_t keep)
-      : environment_(std::move(environment)), keep_(keep) {}
+  lmdb_snapshots(writer_lock held, lmdb_environment environment, std::size_t keep)
+      : held_(std::move(held)), environment_(std::move(environment)), keep_(keep) {}
 
   [[nodiscard]] result<void> open_database() {
     auto writer = lmdb_write::begin(environment_);
@@ -41,7 +46,7 @@ public:
     if (const int code = mdb_dbi_open(writer->get(), database_name, MDB_CREATE, &snapshots_);
         code != MDB_SUCCESS)
       return lmdb_failure(code, environment_.path(), "opening its database");
-    return writer->commit();
+    return commit(*writer);
   }
 
   [[nodiscard]] result<void> save(std::span<const snapshot_to_save> all) override {
@@ -60,7 +65,7 @@ public:
     for (const auto& one : all)
       if (auto put = replace(writer->get(), one); !put)
         return put;
-    return writer->commit();
+    return commit(*writer);
   }
 
   [[nodiscard]] result<void> read(const stream_id& stream, const snapshot_criteria& criteria,
@@ -70,9 +75,8 @@ public:
       return failure(transaction);
     const auto give_back = [this](MDB_txn* in) { readers_.end(in); };
     const std::unique_ptr<MDB_txn, decltype(give_back)> in(*transaction, give_back);
-    return walk(in.get(), stream, criteria, [&](stream_version, const auto& one) {
-      return look(one);
-    });
+    return walk(in.get(), stream, criteria,
+                [&](stream_version, const auto& one) { return look(one); });
   }
 
   [[nodiscard]] result<std::size_t> remove(const stream_id& stream,
@@ -89,7 +93,7 @@ public:
       if (walked)
         walked = erase(writer->get(), stream, version);
     if (walked && !found.empty())
-      walked = writer->commit();
+      walked = commit(*writer);
     if (!walked)
       return failure(walked);
     return found.size();
@@ -99,6 +103,12 @@ private:
   struct cursor_closer {
     void operator()(MDB_cursor* cursor) const noexcept { mdb_cursor_close(cursor); }
   };
+
+  [[nodiscard]] result<void> commit(lmdb_write& what) const {
+    if (auto committed = what.commit(); !committed)
+      return committed;
+    return fill_up(environment_);
+  }
 
   /// Shows `look` the version and the bytes of a stream's snapshots from `newest` on, newest first,
   /// until it returns false.
@@ -186,6 +196,7 @@ private:
     return {};
   }
 
+  writer_lock held_; ///< LMDB must not open a file twice in a process.
   lmdb_environment environment_;
   lmdb_readers readers_{environment_};
   MDB_dbi snapshots_ = 0;
@@ -207,23 +218,34 @@ result<std::unique_ptr<snapshot_store>> open_snapshots(const event_log& log,
   const auto directory = directory_of(log);
   if (auto made = make_directory(directory); !made)
     return failure(made);
+  auto held = writer_lock::acquire(directory);
+  if (!held)
+    return failure(held);
   if (auto prepared = prepare_lock_file(directory); !prepared)
     return failure(prepared);
   auto environment = lmdb_environment::open(directory, {.map_size = limits::default_map_size});
   if (!environment)
     return failure(environment);
-  auto opened = std::make_unique<lmdb_snapshots>(std::move(*environment), options.keep);
+  auto opened =
+    std::make_unique<lmdb_snapshots>(std::move(*held), std::move(*environment), options.keep);
   if (auto found = opened->open_database(); !found)
     return failure(found);
   return opened;
 }
 
 result<void> remove_snapshots(const event_log& log) {
-  std::error_code code;
-  if (!log.directory().empty())
-    std::filesystem::remove_all(directory_of(log), code);
-  if (code)
-    return system_failure(code.value(), directory_of(log), "removing it");
+  const auto directory = directory_of(log);
+  std::error_code ignored;
+  if (log.directory().empty() || !std::filesystem::exists(directory, ignored))
+    return {};
+  const auto held = writer_lock::acquire(directory);
+  if (!held)
+    return std::unexpected(held.error());
+  for (const auto* name : {"data.mdb", "lock.mdb"}) {
+    const auto path = directory / name;
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+      return system_failure(errno, path, "removing it");
+  }
   return {};
 }
 

@@ -152,7 +152,7 @@ TEST_P(snapshot_test, may_be_large) { // F106
 
 TEST_P(snapshot_test, over_the_limit_is_refused_and_leaves_what_was_there) {
   save(at(order, 1, "small"));
-  const std::string large(limits::max_snapshot_size, 'x');
+  const std::string large(limits::max_snapshot_size + 1, 'x');
   const std::array two{at(order, 2, "smaller"), at(order, 3, large)};
   const auto refused = snapshots->save(two);
   ASSERT_FALSE(refused);
@@ -317,10 +317,15 @@ TEST_P(snapshot_file_test, may_be_deleted_at_any_time) { // I4
   save_five();
   snapshots.reset();
   ASSERT_TRUE(storage::remove_snapshots(*log));
-  EXPECT_FALSE(std::filesystem::exists(directory()));
+  EXPECT_FALSE(std::filesystem::exists(directory() / "data.mdb"));
   ASSERT_TRUE(storage::remove_snapshots(*log)) << "and there are none to remove";
   open_again();
   EXPECT_EQ(newest(), "none");
+}
+
+TEST_P(snapshot_file_test, is_open_once_at_a_time) {
+  EXPECT_EQ(storage::open_snapshots(*log).error().code(), errc::store_in_use);
+  EXPECT_EQ(storage::remove_snapshots(*log).error().code(), errc::store_in_use);
 }
 
 TEST_P(snapshot_file_test, opens_after_a_large_one_was_replaced_in_the_step_that_saved_it) {

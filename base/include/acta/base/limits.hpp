@@ -74,9 +74,9 @@ inline constexpr std::size_t index_chunk = 128;
 /// both are full the index waits for its disk, and an engine refuses commands (errc::overloaded).
 inline constexpr std::size_t default_index_memory = std::size_t{256} << 20U;
 
-/// A snapshot of one state, in bytes, with what is saved beside it. It is made by the aggregate's
-/// thread, between two commands, and held until it is written. A larger one is not saved, which is
-/// a warning.
+/// A snapshot's state, in bytes. It is made by the aggregate's thread, between two commands, and
+/// held in memory until it is written. A larger one is refused with errc::too_large, which is a
+/// warning of the engine.
 inline constexpr std::size_t max_snapshot_size = std::size_t{64} << 20U;
 
 /// Newest snapshots kept of each stream, by default: one, and one to fall back on.

@@ -163,9 +163,8 @@ concept evolves_every_event = detail::evolves_all<Aggregate, typename Aggregate:
 
 /// True if an aggregate says anything of snapshots.
 template <class Aggregate>
-concept has_snapshots = requires { typename Aggregate::snapshot; } || requires {
-  &Aggregate::save;
-} || requires { &Aggregate::load; };
+concept has_snapshots = requires { typename Aggregate::snapshot; } || requires { &Aggregate::save; }
+                        || requires { &Aggregate::load; };
 
 /// All that snapshots need: `snapshot`, a table made with --gen-name-strings, save() and load().
 template <class Aggregate>

@@ -19,13 +19,13 @@ namespace acta::storage {
 
 /// The state of a stream after one of its events. The bytes are borrowed.
 struct stream_snapshot {
-  stream_version version;                 ///< Of the stream, not 0.
-  log_position position;                  ///< Of the event with this version,
-  std::uint64_t event_checksum = 0;       ///< its record_header::checksum,
-  std::int64_t recorded_at_ns = 0;        ///< and when it was recorded.
-  std::uint64_t schema_hash = 0;          ///< Of what `state` is; chosen by the one who saves.
-  std::span<const std::byte> metadata{};  ///< What else the one who saves wants to have back.
-  std::span<const std::byte> state{};     ///< 8-byte aligned when it is read.
+  stream_version version;                ///< Of the stream, not 0.
+  log_position position;                 ///< Of the event with this version,
+  std::uint64_t event_checksum = 0;      ///< its record_header::checksum,
+  std::int64_t recorded_at_ns = 0;       ///< and when it was recorded.
+  std::uint64_t schema_hash = 0;         ///< Of what `state` is; chosen by the one who saves.
+  std::span<const std::byte> metadata{}; ///< What else the one who saves wants to have back.
+  std::span<const std::byte> state{};    ///< 8-byte aligned when it is read.
 };
 
 /// Checks that a snapshot's last event is the one at its position in `log`. errc::corrupt if not:
@@ -71,9 +71,8 @@ public:
   /// shown is valid during the call. In place of a damaged one it is shown errc::corrupt, whatever
   /// its date. A reading holds pages of the store: `look` should not take long.
   using reader = std::function<bool(const result<stream_snapshot>&)>;
-  [[nodiscard]] virtual result<void> read(const stream_id& stream,
-                                          const snapshot_criteria& criteria,
-                                          const reader& look) const = 0;
+  [[nodiscard]] virtual result<void>
+  read(const stream_id& stream, const snapshot_criteria& criteria, const reader& look) const = 0;
 
   /// Removes those of a stream that match, damaged ones whatever their date, and returns how many.
   [[nodiscard]] virtual result<std::size_t> remove(const stream_id& stream,
@@ -89,13 +88,13 @@ struct snapshot_options {
 };
 
 /// Opens the snapshots beside a log, making them if there are none; of a log in memory, none that
-/// are in memory too. Once at a time, and while the log is open. Errors: errc::corrupt,
-/// newer_format, foreign_store, where remove_snapshots() is the way out; permission_denied,
-/// no_space, io; invalid_argument.
+/// are in memory too. Only while the log is open, and once at a time: errc::store_in_use. Other
+/// errors: errc::corrupt and newer_format, where remove_snapshots() is the way out;
+/// permission_denied, not_found, no_space, io; invalid_argument.
 [[nodiscard]] result<std::unique_ptr<snapshot_store>>
 open_snapshots(const event_log& log, const snapshot_options& options = {});
 
-/// Removes all snapshots beside a log. They must not be open.
+/// Removes all snapshots beside a log. They must not be open: errc::store_in_use.
 [[nodiscard]] result<void> remove_snapshots(const event_log& log);
 
 } // namespace acta::storage
