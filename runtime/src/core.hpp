@@ -46,8 +46,8 @@ struct core {
   std::unique_ptr<storage::event_log> log;
   std::unique_ptr<storage::stream_index> index;
   std::vector<category_entry> categories; // by position of the aggregate in engine::open<...>
-  std::unique_ptr<runtime::committer> committer;
   std::unique_ptr<runtime::snapshot_writer> snapshots; ///< If a category has any.
+  std::unique_ptr<runtime::committer> committer;
 
   [[nodiscard]] const category_entry* find(category_id id) const noexcept {
     for (const auto& one : categories)

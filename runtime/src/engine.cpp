@@ -189,8 +189,7 @@ private:
         && (opened.error().code() == errc::corrupt
             || opened.error().code() == errc::newer_format)) {
       core_.warn(opened.error().code(),
-                 fmt::format("all snapshots are removed, and made again with "
-                             "time: {}",
+                 fmt::format("all snapshots are removed, and taken again with time: {}",
                              opened.error().message()));
       auto removed = storage::remove_snapshots(*core_.log);
       opened = removed ? storage::open_snapshots(*core_.log, how) : failure(removed);

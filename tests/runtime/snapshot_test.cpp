@@ -94,11 +94,11 @@ protected:
     builder.Finish(Createcounter_state(builder, other_sum));
     plant(version, std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize())), schema);
   }
-  void plant(std::uint64_t version, std::span<const std::byte> state, std::uint64_t schema) {
+  void plant(std::uint64_t version, std::span<const std::byte> state, std::uint64_t schema,
+             const std::vector<std::uint64_t>& commands = {limits::default_repeat_window}) {
     const auto now = log->snapshot();
     const auto last = (*now)->at(log_position(version));
     ASSERT_TRUE(last) << last.error().message();
-    const std::uint64_t window = limits::default_repeat_window;
     const storage::snapshot_to_save one{
       .stream = last->stream(),
       .snapshot = {.version = stream_version(version),
@@ -106,7 +106,7 @@ protected:
                    .event_checksum = last->header().checksum,
                    .recorded_at_ns = last->header().recorded_at_ns,
                    .schema_hash = schema,
-                   .metadata = std::as_bytes(std::span(&window, 1)),
+                   .metadata = std::as_bytes(std::span(commands)),
                    .state = state}};
     const auto planted = snapshots->save(std::span(&one, 1));
     ASSERT_TRUE(planted) << planted.error().message();
@@ -209,6 +209,31 @@ TEST_P(snapshot_test, that_cannot_be_loaded_is_passed_over) { // F111
   expect_one_warning(errc::handler_failed, "told to fail");
 }
 
+TEST_P(snapshot_test, with_command_ids_that_make_no_sense_is_passed_over) {
+  add_ones(5, 1'000);
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(Createcounter_state(builder, 500));
+  const auto state = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  const auto schema = domain::snapshot_schema_hash<counter>();
+  constexpr std::uint64_t one_event = std::uint64_t{1} << 48U;
+  const std::vector<std::vector<std::uint64_t>> senseless{
+    {},                        // no window
+    {16, 1},                   // a part of a command
+    {0, 1, 1, one_event | 4},  // more than the window
+    {16, 1, 1, one_event | 5}, // of a later version
+    {16, 1, 1, one_event},     // of none
+    {16, 1, 1, 4},             // without events
+  };
+  for (const auto& commands : senseless) {
+    warnings.clear();
+    plant(4, state, schema, commands);
+    EXPECT_EQ(loaded_sum(), 5);
+    expect_one_warning(errc::corrupt, "counter/7 at version 4");
+  }
+  plant(4, state, schema, {16, 1, 1, one_event | 4});
+  EXPECT_EQ(loaded_sum(), 501);
+}
+
 TEST_P(snapshot_test, is_ignored_if_they_are_off) { // F112
   add_ones(5, 1'000);
   plant(5, 500);
@@ -262,12 +287,55 @@ TEST_P(snapshot_test, whose_saving_throws_fails_no_command) { // F114
 TEST_P(snapshot_test, over_the_size_limit_fails_no_command) { // F114
   {
     auto e = open_every(1);
-    ASSERT_TRUE(e->ask<counter>(7, add{.amount = counter::huge}));
+    ASSERT_TRUE(e->ask<counter>(7, add{.amount = counter::too_large}));
     ASSERT_TRUE(e->ask<counter>(8, add{}));
   }
   expect_one_warning(errc::too_large, "counter/7");
   EXPECT_TRUE(saved(7).empty());
   EXPECT_EQ(saved(8), std::vector<std::uint64_t>{1});
+}
+
+/// Saves nothing until it is told to go on.
+class slow_snapshots final : public storage::snapshot_store {
+public:
+  slow_snapshots(std::shared_ptr<storage::snapshot_store> to, std::shared_ptr<gate> at)
+      : to_(std::move(to)), gate_(std::move(at)) {}
+  result<void> save(std::span<const storage::snapshot_to_save> all) override {
+    (void)gate_->pass();
+    return to_->save(all);
+  }
+  result<void> read(const stream_id& stream, const storage::snapshot_criteria& criteria,
+                    const reader& look) const override {
+    return to_->read(stream, criteria, look);
+  }
+  result<std::size_t> remove(const stream_id& stream,
+                             const storage::snapshot_criteria& criteria) override {
+    return to_->remove(stream, criteria);
+  }
+
+private:
+  std::shared_ptr<storage::snapshot_store> to_;
+  std::shared_ptr<gate> gate_;
+};
+
+TEST_P(snapshot_test, is_put_off_while_as_many_wait_as_may) {
+  const auto held = std::make_shared<gate>();
+  {
+    auto e =
+      open({.snapshot_every = 1, .snapshots = std::make_shared<slow_snapshots>(snapshots, held)});
+    held->close();
+    ASSERT_TRUE(e->ask<counter>(1, add{.amount = counter::large}));
+    held->wait_for_arrival();
+    ASSERT_TRUE(e->ask<counter>(2, add{.amount = counter::large}));
+    ASSERT_TRUE(e->ask<counter>(3, add{}));
+    held->open();
+  }
+  EXPECT_EQ(saved(1), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(saved(2), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(saved(3), std::vector<std::uint64_t>{});
+  EXPECT_TRUE(warnings.empty());
+  ASSERT_TRUE(open_every(2)->ask<counter>(3, add{}));
+  EXPECT_EQ(saved(3), std::vector<std::uint64_t>{2});
 }
 
 // F116, where Acta chooses otherwise: snapshots are derived (I4), and one without its events is of

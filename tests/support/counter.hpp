@@ -23,10 +23,11 @@ struct tell_sum {};
 
 struct counter {
   static constexpr std::string_view category = "counter";
-  /// At these sums save() and load() throw, and at this one the snapshot is too large.
+  /// At these sums save() and load() throw, and at these the snapshot is large and too large.
   static constexpr std::int64_t unsaveable = 6'000;
   static constexpr std::int64_t unloadable = 7'000;
-  static constexpr std::int64_t huge = 8'000;
+  static constexpr std::int64_t large = 8'000;
+  static constexpr std::int64_t too_large = 9'000;
 
   struct state {
     std::int64_t sum = 0;
@@ -53,7 +54,9 @@ struct counter {
     if (now.sum == unsaveable)
       throw std::runtime_error("told to fail");
     std::uint8_t* bytes = nullptr;
-    const std::size_t size = now.sum == huge ? limits::max_snapshot_size : 10;
+    const std::size_t size = now.sum == too_large ? limits::max_snapshot_size
+                             : now.sum == large   ? limits::max_snapshots_waiting / 2
+                                                  : 10;
     const auto ballast = builder.CreateUninitializedVector<std::uint8_t>(size, &bytes);
     std::memset(bytes, 0, size);
     return Createcounter_state(builder, now.sum, ballast);
