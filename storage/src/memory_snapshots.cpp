@@ -59,6 +59,7 @@ public:
 
 private:
   using value = std::shared_ptr<const std::vector<std::uint64_t>>;
+
   [[nodiscard]] static std::string key_of(const stream_id& stream, stream_version version) {
     const snapshot_key key(stream, version);
     return {reinterpret_cast<const char*>(key.bytes().data()), key.bytes().size()};

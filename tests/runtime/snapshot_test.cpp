@@ -7,6 +7,7 @@
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/snapshot_store.hpp>
+#include <acta/storage/stream_writer.hpp>
 
 #include <gtest/gtest.h>
 
@@ -48,9 +49,9 @@ protected:
     snapshots = std::move(*opened);
   }
 
-  [[nodiscard]] std::unique_ptr<engine> open(engine_options options) {
-    if (options.snapshots == nullptr)
-      options.snapshots = snapshots;
+  [[nodiscard]] std::unique_ptr<engine>
+  open(engine_options options, const std::shared_ptr<storage::snapshot_store>& used = {}) {
+    options.snapshots = used ? used : snapshots;
     options.warning = [this](const error& one) {
       const std::lock_guard guard(mutex_);
       warnings.push_back(one);
@@ -257,7 +258,7 @@ public:
 
 TEST_P(snapshot_test, that_cannot_be_saved_fails_no_command) { // F114
   {
-    auto e = open({.snapshot_every = 1, .snapshots = std::make_shared<failing_snapshots>()});
+    auto e = open({.snapshot_every = 1}, std::make_shared<failing_snapshots>());
     for (std::uint64_t version = 1; version <= 20; ++version)
       EXPECT_EQ(e->ask<counter>(7, add{})->version, stream_version(version));
   }
@@ -268,8 +269,7 @@ TEST_P(snapshot_test, that_cannot_be_saved_fails_no_command) { // F114
 
 TEST_P(snapshot_test, that_cannot_be_read_fails_no_command) {
   add_ones(5, 0);
-  EXPECT_EQ(sum(*open({.snapshot_every = 1, .snapshots = std::make_shared<failing_snapshots>()})),
-            5);
+  EXPECT_EQ(sum(*open({.snapshot_every = 1}, std::make_shared<failing_snapshots>())), 5);
   expect_one_warning(errc::io, "told to fail");
 }
 
@@ -321,8 +321,7 @@ private:
 TEST_P(snapshot_test, is_put_off_while_as_many_wait_as_may) {
   const auto held = std::make_shared<gate>();
   {
-    auto e =
-      open({.snapshot_every = 1, .snapshots = std::make_shared<slow_snapshots>(snapshots, held)});
+    auto e = open({.snapshot_every = 1}, std::make_shared<slow_snapshots>(snapshots, held));
     held->close();
     ASSERT_TRUE(e->ask<counter>(1, add{.amount = counter::large}));
     held->wait_for_arrival();
@@ -436,6 +435,36 @@ TEST_P(snapshot_test, with_fewer_command_ids_than_are_to_be_known_is_not_used) {
   e = open({.repeat_window = 1, .snapshot_every = 4});
   EXPECT_TRUE(send(*e, 4)->repeat);
   EXPECT_FALSE(send(*e, 3)->repeat) << "the window is 1 now";
+}
+
+TEST_P(snapshot_test, is_what_is_left_of_a_stream_that_was_truncated) {
+  add_ones(5, 1'000);
+  plant(2, 300);
+  plant(4, 500);
+  ASSERT_TRUE((*storage::stream_writer::open(*log))
+                ->truncate(stream_id(category_id(1), 7), stream_version(4)));
+  EXPECT_EQ(loaded_sum(), 501);
+  EXPECT_EQ(sum(*open({.repeat_window = 1'000, .snapshot_every = 1'000})), 501)
+    << "though it knows too few commands: there is nothing else";
+  ASSERT_TRUE((*storage::stream_writer::open(*log))
+                ->truncate(stream_id(category_id(1), 7), stream_version(5)));
+  auto e = open_every(1'000);
+  const auto lost = e->ask<counter>(7, add{});
+  ASSERT_FALSE(lost) << "event 5 follows a state that nobody knows";
+  EXPECT_EQ(lost.error().code(), errc::not_found);
+}
+
+TEST_P(snapshot_test, of_a_stream_that_was_removed_is_not_used) {
+  add_ones(5, 5);
+  ASSERT_EQ(saved(), std::vector<std::uint64_t>{5});
+  ASSERT_TRUE((*storage::stream_writer::open(*log))->remove(stream_id(category_id(1), 7)));
+  auto e = open_every(5);
+  EXPECT_EQ(sum(*e), 0);
+  const auto next = e->ask<counter>(7, add{.amount = 3});
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->version, stream_version(6)) << "the numbering goes on";
+  EXPECT_EQ(sum(*e), 3);
+  EXPECT_TRUE(warnings.empty());
 }
 
 TEST_P(snapshot_test, is_as_good_as_the_events_while_counters_come_and_go) {

@@ -67,10 +67,10 @@ public:
   /// version 0.
   [[nodiscard]] virtual result<void> save(std::span<const snapshot_to_save> all) = 0;
 
+  using reader = std::function<bool(const result<stream_snapshot>&)>;
   /// Shows `look` those of a stream that match, newest first, until it returns false. What it is
   /// shown is valid during the call. In place of a damaged one it is shown errc::corrupt, whatever
   /// its date. A reading holds pages of the store: `look` should not take long.
-  using reader = std::function<bool(const result<stream_snapshot>&)>;
   [[nodiscard]] virtual result<void>
   read(const stream_id& stream, const snapshot_criteria& criteria, const reader& look) const = 0;
 
