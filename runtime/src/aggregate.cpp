@@ -1,6 +1,7 @@
 #include "aggregate.hpp"
 
 #include "committer.hpp"
+#include "snapshot_writer.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -34,6 +36,11 @@ struct scratch {
 [[nodiscard]] scratch& thread_scratch() {
   thread_local scratch of_this_thread;
   return of_this_thread;
+}
+
+/// True if the events that are left do not tell the state.
+[[nodiscard]] bool lacks_events(const storage::truncation& truncated) noexcept {
+  return truncated.before != stream_version(1) && !truncated.removed;
 }
 
 } // namespace
@@ -107,6 +114,7 @@ void aggregate::forget() noexcept {
     category_.type->destroy_state(state_);
   state_ = nullptr;
   version_ = 0;
+  events_since_snapshot_ = 0;
   recent_.clear();
 }
 
@@ -193,13 +201,19 @@ settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging&
   }
   version_ += records.size();
   ensure(remaining == 0, "the last event of a command is followed by none");
-  if (!records.empty())
-    remember(command->id(), records.size());
-  return {.command = std::move(command),
-          .from = &actor_,
-          .how = settlement::kind::accepted,
-          .events = static_cast<std::uint32_t>(records.size()),
-          .version = stream_version(version_)};
+  settlement end{.command = std::move(command),
+                 .from = &actor_,
+                 .how = settlement::kind::accepted,
+                 .events = static_cast<std::uint32_t>(records.size()),
+                 .version = stream_version(version_)};
+  if (records.empty())
+    return end;
+  remember(end.command->id(), records.size());
+  if (category_.snapshot_schema_hash != 0) {
+    count_events_since_snapshot(records.size());
+    end.snapshot = take_snapshot();
+  }
+  return end;
 }
 
 void aggregate::remember(const command_id& id, std::uint64_t events) {
@@ -208,45 +222,113 @@ void aggregate::remember(const command_id& id, std::uint64_t events) {
     recent_.add({id, version_ & version_mask, events & 0xffffU}, core_.options.repeat_window);
 }
 
+/// Runs what the user wrote and may throw; what it throws becomes an error.
+template <class Function>
+auto aggregate::guarded(std::string_view what, Function run) const -> result<decltype(run())> {
+  try {
+    return run();
+  } catch (const std::exception& thrown) {
+    return failure(errc::handler_failed,
+                   fmt::format("{}: {} threw: {}", name(), what, thrown.what()));
+  } catch (...) {
+    return failure(errc::handler_failed,
+                   fmt::format("{}: {} threw something that is no std::exception", name(), what));
+  }
+}
+
+result<void> aggregate::make_state() {
+  const auto made = guarded("making its state", [&] { return category_.type->make_state(place_); });
+  if (!made)
+    return std::unexpected(made.error());
+  state_ = *made;
+  return {};
+}
+
 result<void> aggregate::load() {
   if (state_ != nullptr)
     return {};
   ensure(version_ == 0 && recent_.empty(), "what is loaded was forgotten before");
-  try {
-    state_ = category_.type->make_state(place_);
-  } catch (const std::exception& thrown) {
-    return failure(errc::handler_failed,
-                   fmt::format("{}: making its state threw: {}", name(), thrown.what()));
-  } catch (...) {
-    return failure(
-      errc::handler_failed,
-      fmt::format("{}: making its state threw something that is no std::exception", name()));
-  }
   if (core_.index->surely_absent(stream()))
-    return {};
-  auto loaded = load_events();
+    return make_state();
+  // All events of a stream without an actor are indexed: see housekeeper.
+  auto log = core_.log->snapshot();
+  if (!log)
+    return failure(log);
+  const auto truncated = core_.index->truncated(stream(), **log);
+  if (!truncated)
+    return std::unexpected(truncated.error());
+  load_snapshot(**log, *truncated);
+  if (state_ == nullptr && lacks_events(*truncated))
+    return failure(errc::not_found,
+                   fmt::format("stream {}: its events before version {} were truncated, and its "
+                               "state cannot be made without them",
+                               name(), truncated->before.value()));
+  if (state_ == nullptr) {
+    if (auto made = make_state(); !made)
+      return made;
+    version_ = truncated->before.value() - 1; // of a removed stream the numbering goes on
+  }
+  auto loaded = load_events(**log);
   if (!loaded)
     forget();
   return loaded;
 }
 
-result<void> aggregate::load_events() {
-  // All events of a stream without an actor are indexed: see housekeeper.
-  auto snapshot = core_.log->snapshot();
-  if (!snapshot)
-    return failure(snapshot);
-  const auto first = core_.index->truncated(stream(), **snapshot);
-  if (!first)
-    return std::unexpected(first.error());
-  if (first->before != stream_version(1) && !first->removed)
-    return failure(errc::not_found,
-                   fmt::format("stream {}: its events before version {} were truncated, and its "
-                               "state cannot be made without them",
-                               name(), first->before.value()));
-  auto records = core_.index->read(stream(), **snapshot);
+/// Loads the newest snapshot that can be used, if there is one. It must not have a gap between it
+/// and the events that are left, nor be of a stream that was removed since.
+void aggregate::load_snapshot(const storage::log_snapshot& log,
+                              const storage::truncation& truncated) {
+  if (category_.snapshot_schema_hash == 0)
+    return;
+  const stream_version oldest(truncated.before.value() - (truncated.removed ? 0 : 1));
+  const auto read =
+    core_.options.snapshots->read(stream(), {.min_version = oldest}, [&](auto& one) {
+      const auto used = one ? use(*one, log, truncated) : std::unexpected(one.error());
+      if (!used)
+        core_.warn(used.error().code(), used.error().message());
+      return !used || !*used;
+    });
+  if (!read)
+    core_.warn(read.error().code(), read.error().message());
+}
+
+/// False if it is sound, but not of use to this program.
+result<bool> aggregate::use(const storage::stream_snapshot& one, const storage::log_snapshot& log,
+                            const storage::truncation& truncated) {
+  if (one.schema_hash != category_.snapshot_schema_hash)
+    return false;
+  if (auto sound = storage::verify(one, stream(), log); !sound)
+    return failure(sound);
+  const auto version = one.version.value();
+  const auto commands = recent_.load(one.metadata, version, core_.options.repeat_window);
+  if (commands == recent_commands::loading::too_short && !lacks_events(truncated)) {
+    recent_.clear(); // the events have the ids that it may lack
+    return false;
+  }
+  const auto loaded = guarded("loading its snapshot", [&] {
+    return commands == recent_commands::loading::malformed
+             ? nullptr
+             : category_.type->load(place_, one.state);
+  });
+  if (loaded && *loaded != nullptr) {
+    state_ = *loaded;
+    version_ = version;
+    return true;
+  }
+  recent_.clear();
+  if (!loaded)
+    return std::unexpected(loaded.error());
+  return failure(errc::corrupt,
+                 fmt::format("the snapshot of {} at version {} is none of this aggregate's, or its "
+                             "FlatBuffer is damaged; it is not used",
+                             name(), version));
+}
+
+result<void> aggregate::load_events(const storage::log_snapshot& log) {
+  const auto records = core_.index->read(stream(), log, stream_version(version_ + 1));
   if (!records)
-    return failure(records);
-  version_ = first->before.value() - 1; // of a stream that was removed the numbering goes on
+    return std::unexpected(records.error());
+  count_events_since_snapshot(records->size());
   upcast_memory memory;
   std::uint64_t events_of_command = 0;
   for (const auto& record : *records) {
@@ -291,6 +373,35 @@ result<void> aggregate::evolve(const storage::record_view& stored, upcast_memory
                                category_.type->events()[*index].name));
   category_.type->evolve(state_, *index, event.payload());
   return {};
+}
+
+void aggregate::count_events_since_snapshot(std::size_t events) noexcept {
+  constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+  events_since_snapshot_ +=
+    static_cast<std::uint32_t>(std::min<std::size_t>(events, most - events_since_snapshot_));
+}
+
+/// A snapshot of the state as it is now, if it is time for one; or else null. The states that
+/// follow are made by this thread, too, so this one must be saved before it returns.
+std::unique_ptr<taken_snapshot> aggregate::take_snapshot() {
+  if (events_since_snapshot_ < core_.options.snapshot_every || !core_.snapshots->has_room())
+    return nullptr;
+  events_since_snapshot_ = 0;
+  auto saved = guarded("saving a snapshot", [&] {
+    flatbuffers::FlatBufferBuilder builder; // not the thread's: it would keep the size it grew to
+    category_.type->save(state_, builder);
+    return builder.Release();
+  });
+  if (saved && saved->size() > limits::max_snapshot_size)
+    saved = failure(errc::too_large,
+                    fmt::format("{}: its snapshot has {} bytes, and at most {} are saved", name(),
+                                saved->size(), limits::max_snapshot_size));
+  if (!saved) {
+    core_.warn(saved.error().code(), saved.error().message());
+    return nullptr;
+  }
+  return core_.snapshots->take(stream(), stream_version(version_), category_.snapshot_schema_hash,
+                               recent_.saved(core_.options.repeat_window), std::move(*saved));
 }
 
 } // namespace acta::runtime

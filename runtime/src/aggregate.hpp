@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace acta::runtime {
 
@@ -34,8 +35,17 @@ private:
   class sink;
 
   [[nodiscard]] result<void> load();
-  [[nodiscard]] result<void> load_events();
   [[nodiscard]] result<void> evolve(const storage::record_view& stored, upcast_memory& memory);
+  [[nodiscard]] result<void> make_state();
+  void load_snapshot(const storage::log_snapshot& log, const storage::truncation& truncated);
+  [[nodiscard]] result<bool> use(const storage::stream_snapshot& one,
+                                 const storage::log_snapshot& log,
+                                 const storage::truncation& truncated);
+  [[nodiscard]] result<void> load_events(const storage::log_snapshot& log);
+  void count_events_since_snapshot(std::size_t events) noexcept;
+  [[nodiscard]] std::unique_ptr<taken_snapshot> take_snapshot();
+  template <class Function>
+  [[nodiscard]] auto guarded(std::string_view what, Function run) const -> result<decltype(run())>;
   void forget() noexcept;
   void remember(const command_id& id, std::uint64_t events);
   [[nodiscard]] settlement process(std::unique_ptr<detail::envelope> command, staging& to);
@@ -55,6 +65,7 @@ private:
   /// Handed from thread to thread with the actor: acquired before and released after each command.
   /// The actor's mailbox orders this already; it is said here for readers and for tsan.
   std::atomic<std::uint32_t> turn_{0};
+  std::uint32_t events_since_snapshot_ = 0;
   alignas(8) detail::state_place place_; ///< Raw, unless state_ is there.
   recent_commands recent_;
 };

@@ -1,6 +1,7 @@
 #include "committer.hpp"
 
 #include "prefetch.hpp"
+#include "snapshot_writer.hpp"
 #include "thread_name.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -167,6 +168,8 @@ void committer::answer(settlement& one, log_position& last) {
   switch (one.how) {
     case settlement::kind::accepted:
       last = log_position(last.value() + one.events);
+      if (one.snapshot != nullptr)
+        core_.snapshots->give(std::move(one.snapshot), last);
       one.command->settle(receipt{.version = one.version, .position = last, .events = one.events});
       break;
     case settlement::kind::failed:

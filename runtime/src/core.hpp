@@ -7,12 +7,15 @@
 #include <acta/runtime/engine.hpp>
 #include <acta/runtime/upcasters.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_index.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace acta::runtime {
@@ -22,7 +25,8 @@ struct category_entry {
   const void* tag = nullptr;
   std::unique_ptr<detail::aggregate_type> type;
   category_id id;
-  std::vector<event_type_id> event_ids; ///< By index in Aggregate::events.
+  std::vector<event_type_id> event_ids;   ///< By index in Aggregate::events.
+  std::uint64_t snapshot_schema_hash = 0; ///< 0: there are no snapshots of it in this engine.
 
   /// The index of an event type; none if it is not this aggregate's.
   [[nodiscard]] std::optional<std::size_t> index_of(event_type_id event) const noexcept {
@@ -34,6 +38,7 @@ struct category_entry {
 };
 
 class committer;
+class snapshot_writer;
 
 /// What the parts of an engine share. Made before the threads start and unchanged after, but for
 /// the parts that are thread-safe themselves.
@@ -43,6 +48,7 @@ struct core {
   std::unique_ptr<storage::stream_index> index;
   runtime::upcasters upcasters;
   std::vector<category_entry> categories; // by position of the aggregate in engine::open<...>
+  std::unique_ptr<runtime::snapshot_writer> snapshots; ///< If a category has any.
   std::unique_ptr<runtime::committer> committer;
 
   [[nodiscard]] const category_entry* find(category_id id) const noexcept {
@@ -50,6 +56,12 @@ struct core {
       if (one.id == id)
         return &one;
     return nullptr;
+  }
+
+  /// Reports what went wrong and was got round. Any thread.
+  void warn(errc code, std::string message) const {
+    if (options.warning)
+      options.warning(error(code, std::move(message)));
   }
 };
 

@@ -5,6 +5,7 @@
 #include "core.hpp"
 #include "housekeeper.hpp"
 #include "registry.hpp"
+#include "snapshot_writer.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/storage/schema.hpp>
@@ -39,6 +40,10 @@ namespace {
                    fmt::format("engine_options::repeat_window is {}; at most {} command ids are "
                                "remembered",
                                options.repeat_window, limits::max_repeat_window));
+  if (options.snapshots_kept == 0)
+    return failure(errc::invalid_argument,
+                   "engine_options::snapshots_kept is 0; to have no snapshots, set snapshot_every "
+                   "to 0");
   if (options.clock == nullptr)
     return failure(errc::invalid_argument, "engine_options::clock is null");
   return {};
@@ -97,6 +102,7 @@ public:
       return failure(index);
     core_.index = std::move(*index);
     ensure(core_.index->watermark() == core_.log->tail(), "nobody else writes this log");
+    start_snapshots();
     host_.emplace(core_.options.workers);
     registry_.emplace(core_, *host_);
     housekeeper_.emplace(core_, *registry_);
@@ -170,6 +176,8 @@ public:
     core_.committer->drain();
     housekeeper_->stop();
     core_.committer->stop();
+    if (core_.snapshots != nullptr)
+      core_.snapshots->stop();
     registry_->clear(); // the host goes on, for projectors and others' actors, until the end
   }
 
@@ -199,6 +207,43 @@ private:
   }
 
   std::vector<storage::event_schema> schemas_; ///< Of the program; for start().
+
+  void start_snapshots() {
+    const auto has_any = [](const category_entry& one) {
+      return one.type->snapshot_schema_hash() != 0;
+    };
+    if (core_.options.snapshot_every == 0 || std::ranges::none_of(core_.categories, has_any))
+      return;
+    if (core_.options.snapshots == nullptr)
+      core_.options.snapshots = open_or_make_snapshots();
+    if (core_.options.snapshots == nullptr)
+      return;
+    core_.snapshots = std::make_unique<snapshot_writer>(core_);
+    for (auto& one : core_.categories)
+      one.snapshot_schema_hash = one.type->snapshot_schema_hash();
+  }
+
+  /// Snapshots are derived, so that damaged ones are no reason not to open. Null if there can be
+  /// none.
+  [[nodiscard]] std::shared_ptr<storage::snapshot_store> open_or_make_snapshots() const {
+    const storage::snapshot_options how{.keep = core_.options.snapshots_kept};
+    auto opened = storage::open_snapshots(*core_.log, how);
+    if (!opened
+        && (opened.error().code() == errc::corrupt
+            || opened.error().code() == errc::newer_format)) {
+      core_.warn(opened.error().code(),
+                 fmt::format("all snapshots are removed, and taken again with time: {}",
+                             opened.error().message()));
+      auto removed = storage::remove_snapshots(*core_.log);
+      opened = removed ? storage::open_snapshots(*core_.log, how) : failure(removed);
+    }
+    if (opened)
+      return std::move(*opened);
+    core_.warn(opened.error().code(),
+               fmt::format("the engine goes on without snapshots: {}", opened.error().message()));
+    return nullptr;
+  }
+
   std::optional<actor_host> host_;
   std::optional<registry> registry_;
   std::optional<housekeeper> housekeeper_;

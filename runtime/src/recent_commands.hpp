@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 namespace acta::runtime {
 
@@ -19,6 +21,7 @@ public:
     std::uint64_t version : 48; ///< After its last event.
     std::uint64_t events : 16;
   };
+  static_assert(sizeof(entry) == 24, "docs/format.md");
 
   /// Null if it is not among them.
   [[nodiscard]] const entry* find(const command_id& id) const noexcept {
@@ -38,6 +41,17 @@ public:
     many_.reset();
   }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+  /// As bytes, to be kept with a snapshot: the window (u64), then 24 bytes each, oldest first.
+  [[nodiscard]] std::vector<std::byte> saved(std::size_t window) const;
+  enum class loading {
+    whole,     ///< As if the events up to `version` had been read.
+    too_short, ///< They were saved with a smaller window: some may be missing.
+    malformed, ///< Nothing was added.
+  };
+  /// Adds what was saved.
+  [[nodiscard]] loading load(std::span<const std::byte> saved, std::uint64_t version,
+                             std::size_t window);
 
 private:
   [[nodiscard]] static std::uint64_t bit_of(const command_id& id) noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "mailbox.hpp"
+#include "taken_snapshot.hpp"
 
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
@@ -38,6 +39,8 @@ struct settlement {
   /// may be dropped once this is committed, unless it was sent another command.
   std::uint64_t finished_after = 0;
   std::unique_ptr<error> failure{};
+  /// Of the state after this command, to be saved once its events are committed.
+  std::unique_ptr<taken_snapshot> snapshot{};
 };
 
 } // namespace acta::runtime

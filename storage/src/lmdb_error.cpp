@@ -37,8 +37,7 @@ struct meaning {
 
 [[nodiscard]] meaning meaning_of_lmdb(int code) noexcept {
   switch (code) {
-    case MDB_MAP_FULL:
-      return {errc::map_full, "open the store again with a larger log_options::map_size"};
+    case MDB_MAP_FULL: return {errc::map_full, "open it again with a larger map_size"};
     case MDB_INVALID:
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:

@@ -321,7 +321,6 @@ result<Id> lmdb_log::add_name(dictionary<Id>& names, std::string_view prefix,
   return added;
 }
 
-
 result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
   if (auto sound = check_sound(); !sound)
     return sound;

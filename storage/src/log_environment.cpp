@@ -171,8 +171,8 @@ result<std::string> log_environment::get_sound_meta(std::string_view name) const
   if (!checksum)
     return checksum;
   if (*checksum != checksum_value(*value))
-    return failure(errc::corrupt, fmt::format("'{}': '{}' is damaged; restore a backup",
-                                              path().string(), name));
+    return failure(errc::corrupt,
+                   fmt::format("'{}': '{}' is damaged; restore a backup", path().string(), name));
   return value;
 }
 

@@ -34,12 +34,6 @@ constexpr std::array<std::string_view, 6> own_names{"log",   "store.id",  "write
                                                     "index", "snapshots", "views"};
 constexpr std::size_t id_digits = 32;
 
-[[nodiscard]] result<void> make_directory(const fs::path& path) {
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
-    return system_failure(errno, path, "making the directory");
-  return {};
-}
-
 [[nodiscard]] result<void> sync_directory(const fs::path& path) {
   const file directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory.is_open())
@@ -76,6 +70,12 @@ constexpr std::size_t id_digits = 32;
 }
 
 } // namespace
+
+result<void> make_directory(const fs::path& path) {
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
+    return system_failure(errno, path, "making the directory");
+  return {};
+}
 
 result<void> prepare_store_directory(const fs::path& store) {
   if (store.empty())
@@ -127,7 +127,11 @@ result<void> prepare_lmdb_files(const fs::path& store, bool made_whole) {
     if (data.is_open() && is_no_lmdb_file_yet(data) && ::ftruncate(data.descriptor(), 0) != 0)
       return system_failure(errno, path, "emptying what was left of making it");
   }
-  const auto path = store / "log" / "lock.mdb";
+  return prepare_lock_file(store / "log");
+}
+
+result<void> prepare_lock_file(const fs::path& environment) {
+  const auto path = environment / "lock.mdb";
   const file lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!lock.is_open())
     return system_failure(errno, path, "open for writing");

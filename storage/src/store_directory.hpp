@@ -19,10 +19,17 @@ namespace acta::storage {
 /// Writes it, synced to the device.
 [[nodiscard]] result<void> write_store_id(const std::filesystem::path& store, std::string_view id);
 
-/// Makes LMDB's files fit to be opened, for a store that was never made whole (its id is empty:
-/// what is left of a data file without both of LMDB's first pages goes) and for any other: LMDB
-/// maps its lock file and would be killed where the device has no room for it, errc::no_space here.
+/// Makes room for the lock file of an environment that is to be opened: LMDB maps it and would be
+/// killed where the device has none. errc::no_space.
+[[nodiscard]] result<void> prepare_lock_file(const std::filesystem::path& environment);
+
+/// Makes the log's LMDB files fit to be opened, its lock file and, for a store that was never made
+/// whole (its id is empty), its data file: what is left of one without both of LMDB's first pages
+/// goes.
 [[nodiscard]] result<void> prepare_lmdb_files(const std::filesystem::path& store, bool made_whole);
+
+/// Makes a directory, unless it is there.
+[[nodiscard]] result<void> make_directory(const std::filesystem::path& path);
 
 /// Makes the names of a new store's files durable; the files' contents are synced by their owners.
 [[nodiscard]] result<void> sync_store_directory(const std::filesystem::path& store);

@@ -44,6 +44,16 @@ struct counter {
     return domain::accept();
   }
   static void evolve(state& now, const order_reduced&) noexcept { ++now.count; }
+#if CASE != 12
+  using snapshot = order_reduced;
+#endif
+  static flatbuffers::Offset<order_reduced> save(const state& now,
+                                                 flatbuffers::FlatBufferBuilder& builder) {
+    return Createorder_reduced(builder, now.count);
+  }
+#if CASE != 11
+  static state load(const order_reduced& saved) { return {static_cast<int>(saved.quantity())}; }
+#endif
 };
 
 void use(runtime::engine& engine) {

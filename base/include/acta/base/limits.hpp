@@ -78,6 +78,22 @@ inline constexpr std::size_t index_chunk = 128;
 /// both are full the index waits for its disk, and an engine refuses commands (errc::overloaded).
 inline constexpr std::size_t default_index_memory = std::size_t{256} << 20U;
 
+/// A snapshot's state, in bytes. It is made by the aggregate's thread, between two commands, and
+/// held in memory until it is written. A larger one is refused with errc::too_large, which is a
+/// warning of the engine.
+inline constexpr std::size_t max_snapshot_size = std::size_t{64} << 20U;
+
+/// Newest snapshots kept of each stream, by default: one, and one to fall back on.
+inline constexpr std::size_t default_snapshots_kept = 2;
+
+/// Events of an aggregate from one snapshot to the next, by default: what loading reads at most,
+/// but for the events of commands under way.
+inline constexpr std::uint64_t default_snapshot_every = 1'000;
+
+/// Snapshots taken and not yet written, in bytes. While there are more, no further one is taken:
+/// the aggregate takes it with a later command.
+inline constexpr std::size_t max_snapshots_waiting = std::size_t{64} << 20U;
+
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
 

@@ -28,6 +28,11 @@
 ///       static domain::decision decide(const state&, const withdraw&, domain::emitter<account>&);
 ///       static void evolve(state&, const deposited&) noexcept;
 ///       static void evolve(state&, const withdrawn&) noexcept;
+///
+///       // Optional, for aggregates of many events: how a state is saved and loaded again.
+///       using snapshot = account_state;  // a FlatBuffers table
+///       static flatbuffers::Offset<snapshot> save(const state&, flatbuffers::FlatBufferBuilder&);
+///       static state load(const snapshot&);
 ///     };
 namespace acta::domain {
 
@@ -53,7 +58,8 @@ template <class Code>
 
 /// The version of an event's meaning, stored with each event: specialise it when the meaning
 /// changes, and give the engine an upcaster for those before (upcaster.hpp). An engine does not
-/// read events of a newer version than this. Adding optional fields needs no other version.
+/// read events of a newer version than this. Adding optional fields needs no other version. And of
+/// a snapshot's: see snapshot_schema_hash().
 template <class Event>
 inline constexpr std::uint16_t schema_version = 1;
 
@@ -156,9 +162,27 @@ concept decides_every_command = detail::decides_all<Aggregate, typename Aggregat
 template <class Aggregate>
 concept evolves_every_event = detail::evolves_all<Aggregate, typename Aggregate::events>;
 
+/// True if an aggregate says anything of snapshots.
+template <class Aggregate>
+concept has_snapshots = requires { typename Aggregate::snapshot; } || requires { &Aggregate::save; }
+                        || requires { &Aggregate::load; };
+
+/// All that snapshots need: `snapshot`, a table made with --gen-name-strings, save() and load().
+template <class Aggregate>
+concept saves_and_loads_its_snapshot =
+  requires(const typename Aggregate::state& state, const typename Aggregate::snapshot& saved,
+           flatbuffers::FlatBufferBuilder& builder) {
+    {
+      Aggregate::save(state, builder)
+    } -> std::same_as<flatbuffers::Offset<typename Aggregate::snapshot>>;
+    { Aggregate::load(saved) } -> std::same_as<typename Aggregate::state>;
+    { Aggregate::snapshot::GetFullyQualifiedName() } -> std::convertible_to<const char*>;
+  };
+
 /// What the engine runs. A state starts as `state{}` for a stream without events. Optional:
 /// `static bool closed(const state&) noexcept` is true once nothing but refusals can follow, and
-/// lets the engine drop the actor; the next command loads it again.
+/// lets the engine drop the actor; the next command loads it again. Also optional: snapshots, where
+/// load(save(state)) must be as good as the state, and as the events that led to it.
 template <class Aggregate>
 concept aggregate =
   requires {
@@ -166,7 +190,23 @@ concept aggregate =
     typename Aggregate::command;
     typename Aggregate::events;
   } && std::default_initializable<typename Aggregate::state> && decides_every_command<Aggregate>
-  && evolves_every_event<Aggregate>;
+  && evolves_every_event<Aggregate>
+  && (!has_snapshots<Aggregate> || saves_and_loads_its_snapshot<Aggregate>);
+
+/// Tells snapshots that load() understands from others: of the table's name and its
+/// schema_version, which is to be raised whenever an older snapshot must not be loaded. Not 0.
+template <aggregate Aggregate>
+  requires has_snapshots<Aggregate>
+[[nodiscard]] std::uint64_t snapshot_schema_hash() noexcept {
+  using snapshot = typename Aggregate::snapshot;
+  std::uint64_t hash = 0xcbf29ce484222325ULL; // FNV-1a
+  const auto add = [&](unsigned byte) { hash = (hash ^ byte) * 0x100000001b3ULL; };
+  for (const char letter : std::string_view(snapshot::GetFullyQualifiedName()))
+    add(static_cast<unsigned char>(letter));
+  add(schema_version<snapshot> & 0xffU);
+  add(schema_version<snapshot> >> 8U);
+  return hash | 1U;
+}
 
 /// True if the aggregate says that it is closed; false for aggregates that never do.
 template <aggregate Aggregate>

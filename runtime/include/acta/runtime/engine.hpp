@@ -9,6 +9,7 @@
 #include <acta/runtime/receipt.hpp>
 #include <acta/runtime/upcasters.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_index.hpp>
 
 #include <cstddef>
@@ -39,6 +40,20 @@ struct engine_options {
   /// Of the index of streams. When it falls behind the log, by more events than a 64th of its
   /// memory in bytes, commands are refused with errc::overloaded until its disk has caught up.
   storage::stream_index_options index{};
+  /// Events of an aggregate after which a snapshot of its state is saved, in the background. 0:
+  /// none are saved, and those there are not used. Only of aggregates that say how (see
+  /// domain::aggregate); a snapshot holds the command ids too, 24 bytes each.
+  std::uint64_t snapshot_every = limits::default_snapshot_every;
+  /// Newest snapshots kept of each aggregate, at least 1.
+  std::size_t snapshots_kept = limits::default_snapshots_kept;
+  /// Where they are, for those who read them, too: opened with storage::open_snapshots() and the
+  /// same log. Null: the engine opens those beside the log, makes them anew if they are damaged,
+  /// and goes on without if they cannot be opened.
+  std::shared_ptr<storage::snapshot_store> snapshots{};
+  /// Called with what went wrong and did no harm: a snapshot that was not saved, or not used where
+  /// it should have been. By any of the engine's threads, at the same time too; must be quick and
+  /// not throw.
+  std::function<void(const error&)> warning{};
   /// Dates the records, once a commit. Must outlive the engine.
   const acta::clock* clock = &wall_clock();
   /// What events that are no longer written have become; applied on every way of reading through

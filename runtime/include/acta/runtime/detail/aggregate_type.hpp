@@ -88,6 +88,15 @@ public:
   virtual void evolve(void* state, std::size_t event_index,
                       std::span<const std::byte> payload) const noexcept = 0;
   [[nodiscard]] virtual bool closed(const void* state) const noexcept = 0;
+
+  /// Of its snapshots; 0 if it has none, and then the two below are not called.
+  [[nodiscard]] virtual std::uint64_t snapshot_schema_hash() const noexcept = 0;
+  /// Leaves a finished FlatBuffer in `builder`. May throw what the user's save() throws.
+  virtual void save(const void* state, flatbuffers::FlatBufferBuilder& builder) const = 0;
+  /// As make_state(), of a snapshot; null if that is not well-formed. May throw what the user's
+  /// load() throws.
+  [[nodiscard]] virtual void* load(state_place& place,
+                                   std::span<const std::byte> snapshot) const = 0;
 };
 
 template <domain::aggregate Aggregate>
@@ -135,6 +144,34 @@ public:
 
   [[nodiscard]] bool closed(const void* untyped) const noexcept override {
     return domain::closed<Aggregate>(*static_cast<const state*>(untyped));
+  }
+
+  [[nodiscard]] std::uint64_t snapshot_schema_hash() const noexcept override {
+    if constexpr (domain::has_snapshots<Aggregate>)
+      return domain::snapshot_schema_hash<Aggregate>();
+    else
+      return 0;
+  }
+  void save([[maybe_unused]] const void* untyped,
+            [[maybe_unused]] flatbuffers::FlatBufferBuilder& builder) const override {
+    if constexpr (domain::has_snapshots<Aggregate>) {
+      builder.Clear();
+      builder.Finish(Aggregate::save(*static_cast<const state*>(untyped), builder));
+    }
+  }
+  [[nodiscard]] void* load([[maybe_unused]] state_place& place,
+                           [[maybe_unused]] std::span<const std::byte> snapshot) const override {
+    if constexpr (domain::has_snapshots<Aggregate>) {
+      const auto* table = domain::verified<typename Aggregate::snapshot>(snapshot);
+      if (table == nullptr)
+        return nullptr;
+      if constexpr (fits)
+        return ::new (place.data()) state(Aggregate::load(*table));
+      else
+        return new state(Aggregate::load(*table));
+    } else {
+      return nullptr;
+    }
   }
 
 private:
