@@ -100,7 +100,7 @@ TEST_P(upcasting_test, leaves_what_is_stored_as_it_is) {
 
 // H153
 TEST_P(upcasting_test, chooses_by_event_type_and_version) {
-  (void)open(); // makes `put` known to the store
+  ASSERT_TRUE(open()); // makes `put` known to the store
   const auto pieces = [&] {
     const auto now = apply(cart::upcasters());
     return now ? domain::verified<put>(now->front().payload())->pieces() : -1;
@@ -230,7 +230,7 @@ TEST_P(upcasting_test, remembers_commands_whose_events_were_dropped) {
 }
 
 TEST_P(upcasting_test, says_which_upcaster_failed_at_which_position) {
-  (void)open();
+  ASSERT_TRUE(open());
   write_added(1, 2);
   const auto expect = [&](domain::upcaster one, errc code, std::string_view says) {
     const auto now = apply({std::move(one)});

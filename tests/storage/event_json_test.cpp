@@ -33,8 +33,8 @@ protected:
   /// An event as JSON, as if it were the next of the log.
   result<std::string> printed(event_json& by, event_type_id type,
                               std::span<const std::byte> payload) {
-    finished_record record(stream_id(category_id(1), 7), 1, tests::text_of(payload), 0, 0,
-                           type.value());
+    const finished_record record(stream_id(category_id(1), 7), 1, tests::text_of(payload), 0, 0,
+                                 type.value());
     return by.text(*record_view::parse(log->tail().next(), record.bytes()));
   }
   result<std::string> printed(event_type_id type, std::span<const std::byte> payload) {

@@ -1,5 +1,6 @@
 #include "../support/any_log.hpp"
 
+#include <acta/storage/event_json.hpp>
 #include <acta/storage/stream_writer.hpp>
 #include <acta/storage/verify.hpp>
 
@@ -166,6 +167,13 @@ TEST_P(retention_test, truncations_cannot_be_appended_by_hand) {
     std::array{stream_append{stream_id(category_id(2), 42), expected_version::any(), {}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), errc::invalid_argument);
+}
+
+TEST_P(retention_test, truncations_can_be_printed) {
+  ASSERT_TRUE(writer->truncate(order, stream_version(4)));
+  const auto snapshot = log->snapshot();
+  const auto record = (*snapshot)->at(log->tail());
+  EXPECT_EQ(storage::event_json(*log).text(*record), R"({"before":4,"removed":false})");
 }
 
 TEST_P(retention_test, a_log_with_truncations_is_sound) {

@@ -308,7 +308,7 @@ TEST(schema, is_reported_if_it_is_damaged_in_the_file) {
     const event_schema one{*(*log)->register_event_type("shop.paid"), bfbs};
     ASSERT_TRUE(register_schemas(**log, {&one, 1}));
   }
-  std::string stored(8 + bfbs.size(), 'x'); // 8: the checksum
+  const std::string stored(8 + bfbs.size(), 'x'); // 8: the checksum
   tests::put_raw(directory.path(), "meta", "schema:00001", stored);
   const auto log = open_log(directory.path());
   ASSERT_TRUE(log);
