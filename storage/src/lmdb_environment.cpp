@@ -30,7 +30,7 @@ result<lmdb_environment> lmdb_environment::open(const std::filesystem::path& dir
   if (const int code = mdb_env_create(&raw); code != MDB_SUCCESS)
     return lmdb_failure(code, directory, "making an environment");
   lmdb_environment made(directory / "data.mdb", raw);
-  int code = mdb_env_set_mapsize(raw, options.map_size);
+  int code = options.map_size != 0 ? mdb_env_set_mapsize(raw, options.map_size) : MDB_SUCCESS;
   if (code == MDB_SUCCESS)
     code = mdb_env_set_maxdbs(raw, max_databases);
   if (code == MDB_SUCCESS)
@@ -39,9 +39,22 @@ result<lmdb_environment> lmdb_environment::open(const std::filesystem::path& dir
     code = mdb_env_open(raw, directory.c_str(), options.flags | MDB_NOTLS, file_mode);
   if (code != MDB_SUCCESS)
     return lmdb_failure(code, made.path_, "open");
+  if (options.map_size == 0)
+    if (auto widened = made.widen(limits::default_map_size); !widened)
+      return failure(widened);
   if (auto whole = made.check_size(); !whole)
     return failure(whole);
   return made;
+}
+
+/// LMDB has taken the size that is in the file. Its writer may have another by now.
+result<void> lmdb_environment::widen(std::size_t map_size) const {
+  MDB_envinfo info{};
+  mdb_env_info(get(), &info);
+  const int code = info.me_mapsize < map_size ? mdb_env_set_mapsize(get(), map_size) : MDB_SUCCESS;
+  if (code != MDB_SUCCESS)
+    return lmdb_failure(code, path_, "mapping it");
+  return {};
 }
 
 /// LMDB reads through a map, so that a page beyond the end of the file would be a SIGBUS and no

@@ -19,8 +19,10 @@ inline constexpr std::size_t lmdb_meta_size = 152;
 inline constexpr std::size_t lmdb_txn_id_offset = 144; ///< mm_txnid, its last field.
 
 struct lmdb_options {
-  std::size_t map_size; ///< Bytes of address space, in whole pages.
-  unsigned flags = 0;   ///< Of mdb_env_open(), besides MDB_NOTLS.
+  /// Bytes of address space, in whole pages. 0: that of whoever writes it, or the default of
+  /// log_options, whichever is more.
+  std::size_t map_size;
+  unsigned flags = 0; ///< Of mdb_env_open(), besides MDB_NOTLS.
 };
 
 /// An LMDB environment in a directory of its own. MDB_NOTLS, so that a read transaction may move
@@ -47,6 +49,7 @@ private:
   lmdb_environment(std::filesystem::path path, MDB_env* environment)
       : path_(std::move(path)), environment_(environment) {}
 
+  [[nodiscard]] result<void> widen(std::size_t map_size) const;
   [[nodiscard]] result<void> check_size() const;
 
   std::filesystem::path path_;

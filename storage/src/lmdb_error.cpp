@@ -38,6 +38,8 @@ struct meaning {
 [[nodiscard]] meaning meaning_of_lmdb(int code) noexcept {
   switch (code) {
     case MDB_MAP_FULL: return {errc::map_full, "open it again with a larger map_size"};
+    case MDB_MAP_RESIZED:
+      return {errc::map_full, "the process that writes it has a larger map; open it again"};
     case MDB_INVALID:
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:

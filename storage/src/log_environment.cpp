@@ -62,9 +62,20 @@ template <class T>
 
 } // namespace
 
+store_identity store_identity::make(std::int64_t now_ns) {
+  store_identity made{.id = {}, .created_at_ns = now_ns};
+  ensure(::getrandom(made.id.data(), made.id.size(), 0) == static_cast<ssize_t>(made.id.size()),
+         "the kernel gives 16 random bytes");
+  return made;
+}
+
+std::string store_identity::text() const {
+  return store_id_text({reinterpret_cast<const char*>(id.data()), id.size()});
+}
+
 result<log_environment> log_environment::open(const std::filesystem::path& directory,
-                                              std::size_t map_size) {
-  auto opened = lmdb_environment::open(directory, {.map_size = map_size});
+                                              const lmdb_options& options) {
+  auto opened = lmdb_environment::open(directory, options);
   if (!opened)
     return failure(opened);
   log_environment made(std::move(*opened));
@@ -105,20 +116,21 @@ result<void> log_environment::open_databases() {
   return {};
 }
 
-result<void> log_environment::check_or_make_format(std::int64_t now_ns) {
+result<void> log_environment::check_or_make_format(const store_identity& of_new) {
   if (is_new())
-    return make_format(now_ns);
-  auto stored = get_meta("format");
+    return make_format(of_new);
+  return check_format();
+}
+
+result<void> log_environment::check_format() const {
+  const auto stored = get_meta("format");
   if (!stored)
-    return failure(stored);
-  return check_format(*stored, path());
+    return std::unexpected(stored.error());
+  return storage::check_format(*stored, path());
 }
 
 /// Both databases and the format in one transaction: a crash leaves all of it or nothing.
-result<void> log_environment::make_format(std::int64_t now_ns) {
-  std::array<std::uint8_t, store_id_size> store_id{};
-  ensure(::getrandom(store_id.data(), store_id.size(), 0) == static_cast<ssize_t>(store_id.size()),
-         "the kernel gives 16 random bytes");
+result<void> log_environment::make_format(const store_identity& of) {
   auto writer = lmdb_write::begin(environment_);
   if (!writer)
     return failure(writer);
@@ -128,8 +140,8 @@ result<void> log_environment::make_format(std::int64_t now_ns) {
   const auto format = format_value();
   const std::pair<std::string_view, std::string_view> entries[] = {
     {"format", format},
-    {"store_id", bytes_as_text(store_id)},
-    {"created_at_ns", bytes_as_text(now_ns)}};
+    {"store_id", bytes_as_text(of.id)},
+    {"created_at_ns", bytes_as_text(of.created_at_ns)}};
   for (const auto& [name, text] : entries)
     if (code == MDB_SUCCESS)
       code = put_entry(writer->get(), meta_, name, text);
@@ -138,15 +150,22 @@ result<void> log_environment::make_format(std::int64_t now_ns) {
   return writer->commit();
 }
 
-result<std::string> log_environment::store_id() const {
-  auto bytes = get_meta("store_id");
-  if (!bytes)
-    return bytes;
-  if (bytes->size() != store_id_size)
+result<store_identity> log_environment::identity() const {
+  const auto id = get_meta("store_id");
+  if (!id)
+    return std::unexpected(id.error());
+  const auto created = get_meta("created_at_ns");
+  if (!created)
+    return std::unexpected(created.error());
+  store_identity found{.id = {}, .created_at_ns = 0};
+  if (id->size() != found.id.size())
     return failure(errc::corrupt,
                    fmt::format("'{}' has a store_id of {} bytes instead of 16; restore a backup",
-                               path().string(), bytes->size()));
-  return store_id_text(*bytes);
+                               path().string(), id->size()));
+  std::memcpy(found.id.data(), id->data(), id->size());
+  if (created->size() == sizeof found.created_at_ns) // else: it is told, and nothing depends on it
+    std::memcpy(&found.created_at_ns, created->data(), created->size());
+  return found;
 }
 
 result<std::string> log_environment::get_meta(std::string_view name) const {
@@ -199,7 +218,8 @@ namespace {
 template <class Id>
 [[nodiscard]] result<void> read_names_of(MDB_txn* in, MDB_dbi meta, std::string_view prefix,
                                          dictionary<Id>& names, const std::filesystem::path& path) {
-  for (std::uint16_t id = 1; id != 0; ++id) {
+  for (auto known = names.size(); known < limits::max_types; ++known) {
+    const auto id = static_cast<std::uint16_t>(known + 1);
     const auto name = name_key(prefix, id);
     auto key = value_of(name);
     MDB_val value{};

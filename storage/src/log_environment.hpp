@@ -9,7 +9,7 @@
 
 #include <lmdb.h>
 
-#include <cstddef>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -19,12 +19,23 @@
 
 namespace acta::storage {
 
+/// What makes a store that store, and a copy of it a copy.
+struct store_identity {
+  std::array<std::uint8_t, store_id_size> id;
+  std::int64_t created_at_ns;
+
+  /// A new one, with a random id.
+  [[nodiscard]] static store_identity make(std::int64_t now_ns);
+  /// The id as 32 hexadecimal digits.
+  [[nodiscard]] std::string text() const;
+};
+
 /// The LMDB environment of a log, with its two databases open: `events` (position -> record) and
 /// `meta` (text -> bytes).
 class log_environment {
 public:
   [[nodiscard]] static result<log_environment> open(const std::filesystem::path& directory,
-                                                    std::size_t map_size);
+                                                    const lmdb_options& options);
 
   [[nodiscard]] const lmdb_environment& lmdb() const noexcept { return environment_; }
   [[nodiscard]] MDB_env* get() const noexcept { return environment_.get(); }
@@ -33,10 +44,11 @@ public:
 
   /// True if there is nothing in it: no store was made of it yet.
   [[nodiscard]] bool is_new() const noexcept { return meta_ == 0; }
-  /// The store's id as 32 hexadecimal digits.
-  [[nodiscard]] result<std::string> store_id() const;
+  [[nodiscard]] result<store_identity> identity() const;
   /// Checks that `meta` is of this format, or makes it if the environment is new.
-  [[nodiscard]] result<void> check_or_make_format(std::int64_t now_ns);
+  [[nodiscard]] result<void> check_or_make_format(const store_identity& of_new);
+  [[nodiscard]] result<void> check_format() const;
+  /// Reads the names that are not in the dictionaries yet.
   [[nodiscard]] result<void> read_names(MDB_txn* in, dictionary<category_id>& categories,
                                         dictionary<event_type_id>& event_types) const;
   /// The last position as `in` sees it; 0 if there are no events.
@@ -57,7 +69,7 @@ private:
   explicit log_environment(lmdb_environment opened) noexcept : environment_(std::move(opened)) {}
 
   [[nodiscard]] result<void> open_databases();
-  [[nodiscard]] result<void> make_format(std::int64_t now_ns);
+  [[nodiscard]] result<void> make_format(const store_identity& of);
 
   lmdb_environment environment_;
   MDB_dbi events_ = 0;

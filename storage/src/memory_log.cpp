@@ -1,5 +1,6 @@
 #include "dictionary.hpp"
 #include "scanning_cursor.hpp"
+#include "store_copy.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/storage/event_log.hpp>
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace acta::storage {
@@ -24,7 +26,7 @@ namespace {
 /// move and are found through chunks of pointers that never move; a chunk's address is published
 /// through an atomic. The writer stores record, pointer and chunk before it raises tail_ (release);
 /// a reader looks only at positions up to a tail it has loaded (acquire), so it sees them whole.
-class memory_log final : public event_log {
+class memory_log final : public event_log, public dated_log {
 public:
   memory_log() : chunks_(max_chunks) {}
   ~memory_log() override {
@@ -36,15 +38,13 @@ public:
 
   result<log_position> append(std::span<const std::span<const std::byte>> records,
                               std::int64_t recorded_at_ns) override {
-    auto at = tail_.load(std::memory_order_relaxed);
-    if (at + records.size() > std::uint64_t{max_chunks} * chunk_size)
-      return failure(errc::map_full, "the log in memory is full; use a store on disk");
     if (!records.empty())
       last_date_ns_ = std::max(last_date_ns_, recorded_at_ns);
-    for (const auto& record : records)
-      put(++at, record);
-    tail_.store(at, std::memory_order_release);
-    return log_position(at);
+    return append_all(records, last_date_ns_);
+  }
+
+  result<log_position> append_dated(std::span<const std::span<const std::byte>> records) override {
+    return append_all(records, std::nullopt);
   }
 
   [[nodiscard]] log_position tail() const noexcept override {
@@ -100,7 +100,20 @@ private:
   static constexpr std::size_t block_size = std::size_t{1} << 20U;
   using chunk = std::array<std::span<const std::byte>, chunk_size>;
 
-  void put(std::uint64_t position, std::span<const std::byte> record) {
+  /// Without a date the records keep those they have.
+  result<log_position> append_all(std::span<const std::span<const std::byte>> records,
+                                  std::optional<std::int64_t> recorded_at_ns) {
+    auto at = tail_.load(std::memory_order_relaxed);
+    if (at + records.size() > std::uint64_t{max_chunks} * chunk_size)
+      return failure(errc::map_full, "the log in memory is full; use a store on disk");
+    for (const auto& record : records)
+      put(++at, record, recorded_at_ns);
+    tail_.store(at, std::memory_order_release);
+    return log_position(at);
+  }
+
+  void put(std::uint64_t position, std::span<const std::byte> record,
+           std::optional<std::int64_t> recorded_at_ns) {
     ensure(record.size() % 8 == 0, "the next record lies 8-byte aligned behind this one");
     if (record.size() > left_) {
       left_ = std::max(block_size, record.size());
@@ -109,7 +122,9 @@ private:
     }
     ensure(record.size() <= left_, "a block has room for what is put into it");
     std::memcpy(free_, record.data(), record.size());
-    finish_record(free_, record.size(), last_date_ns_);
+    if (recorded_at_ns)
+      finish_record(free_, record.size(), *recorded_at_ns);
+    last_date_ns_ = reinterpret_cast<const record_header*>(free_)->recorded_at_ns;
     const auto index = position - 1;
     auto& in = chunks_[index / chunk_size];
     if (index % chunk_size == 0)

@@ -180,6 +180,24 @@ result<void> synced_point::restore(const std::filesystem::path& directory) {
   return remove_synced(path);
 }
 
+result<void> synced_point::check_not_needed(const std::filesystem::path& directory) {
+  const auto path = path_in(directory);
+  const file in(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!in.is_open())
+    return errno == ENOENT ? result<void>{} : system_failure(errno, path, "open");
+  const auto now = boot_id();
+  if (!now)
+    return std::unexpected(now.error());
+  const auto saved = newest_slot(in);
+  if (!saved || saved->boot_id == *now)
+    return {};
+  return failure(errc::io,
+                 fmt::format("'{}': the machine was started anew while the store was open at "
+                             "durability process; open it for writing once, which takes it back "
+                             "to its last sync",
+                             directory.parent_path().string()));
+}
+
 result<synced_point> synced_point::start(const lmdb_environment& of) {
   const auto path = path_in(of.path().parent_path());
   file out(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

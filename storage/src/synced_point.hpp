@@ -32,6 +32,9 @@ public:
   /// written, or syncs what a killed process left. Nothing to do where there is no such file.
   [[nodiscard]] static result<void> restore(const std::filesystem::path& directory);
 
+  /// For those who may not write: an error (errc::io) if restore() has something to put back.
+  [[nodiscard]] static result<void> check_not_needed(const std::filesystem::path& directory);
+
   /// Syncs the environment, writes the file and switches syncing at commit off.
   [[nodiscard]] static result<synced_point> start(const lmdb_environment& of);
 

@@ -131,6 +131,20 @@ TEST_F(process_test, goes_back_to_the_last_sync_when_the_machine_was_started_sin
   EXPECT_EQ(goes_on->tail(), log_position(2));
 }
 
+TEST_F(process_test, is_not_read_before_it_was_taken_back) {
+  auto log = open_log(store(), hardly_ever).value();
+  append(*log, 1);
+  kill_copy();
+  EXPECT_EQ(storage::open_log_for_reading(copy()).value()->tail(), log_position(1));
+  start_machine_again();
+  const auto refused = storage::open_log_for_reading(copy());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::io);
+  EXPECT_NE(refused.error().message().find("open it for writing once"), std::string::npos);
+  EXPECT_EQ(tail_of_copy(), 0U);
+  EXPECT_TRUE(storage::open_log_for_reading(copy()));
+}
+
 TEST_F(process_test, goes_by_the_newer_slot) {
   auto log = open_log(store(), often).value();
   for (std::uint64_t version = 1; version < 5; ++version) {

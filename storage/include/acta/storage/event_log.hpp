@@ -158,7 +158,8 @@ public:
   /// Of the store, 32 hexadecimal digits that no other store has; empty for a log in memory.
   [[nodiscard]] virtual std::string_view store_id() const noexcept = 0;
 
-  /// Of the store; empty for a log in memory. What is derived from the log lies beside it.
+  /// Of the store: what is derived from the log lies beside it. Empty where nothing may: for a log
+  /// in memory, or one that is open for reading.
   [[nodiscard]] virtual const std::filesystem::path& directory() const noexcept = 0;
 
 protected:
@@ -183,6 +184,16 @@ struct log_options {
 /// invalid_argument.
 [[nodiscard]] result<std::unique_ptr<event_log>> open_log(const std::filesystem::path& directory,
                                                           const log_options& options = {});
+
+/// Opens the store in `directory` for reading only: const, so that nothing can be appended. Another
+/// process may write it meanwhile: tail(), snapshots and names show what it has committed. Needs no
+/// writer lock, changes nothing, and works on media that cannot be written; elsewhere LMDB's
+/// `lock.mdb` must be writable. durability() is `process`, as what the writer has not synced is
+/// shown too; synced_tail() is not known: 0. Its stream_index is in memory. A store is open once a
+/// process (errc::store_in_use). Other errors: not_found if there is no store, io if it must be
+/// opened for writing first after a power loss, and those of open_log().
+[[nodiscard]] result<std::unique_ptr<const event_log>>
+open_log_for_reading(const std::filesystem::path& directory);
 
 /// A log in memory with the same behaviour. Durability `memory`.
 [[nodiscard]] std::unique_ptr<event_log> make_memory_log();

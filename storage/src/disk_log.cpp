@@ -1,0 +1,174 @@
+#include "disk_log.hpp"
+
+#include "lmdb_error.hpp"
+#include "scanning_cursor.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
+
+namespace acta::storage {
+
+namespace {
+
+/// 0, which is no position, for a key that is none.
+[[nodiscard]] std::uint64_t position_in(const MDB_val& key) noexcept {
+  std::uint64_t position = 0;
+  if (key.mv_size == sizeof position)
+    std::memcpy(&position, key.mv_data, sizeof position);
+  return position;
+}
+
+[[nodiscard]] std::span<const std::byte> bytes_of(const MDB_val& value) noexcept {
+  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
+}
+
+/// Reads one record after another.
+class lmdb_source {
+public:
+  lmdb_source(const disk_log& log, MDB_cursor* cursor, direction way) noexcept
+      : log_(&log), cursor_(cursor), step_(way == direction::forward ? MDB_NEXT : MDB_PREV) {}
+
+  [[nodiscard]] result<record_view> read(std::uint64_t position) {
+    auto key = key_of(position);
+    MDB_val value{};
+    const int code = mdb_cursor_get(cursor_.get(), &key, &value, std::exchange(move_, step_));
+    if (code == MDB_NOTFOUND || (code == MDB_SUCCESS && position_in(key) != position))
+      return failure(errc::corrupt, fmt::format("position {}: the record is missing in '{}'; "
+                                                "restore a backup",
+                                                position, log_->environment().path().string()));
+    if (code != MDB_SUCCESS)
+      return lmdb_failure(code, log_->environment().path(), fmt::format("reading {}", position));
+    return record_view::parse(log_position(position), bytes_of(value));
+  }
+
+private:
+  struct closer {
+    void operator()(MDB_cursor* cursor) const noexcept { mdb_cursor_close(cursor); }
+  };
+
+  const disk_log* log_;
+  std::unique_ptr<MDB_cursor, closer> cursor_;
+  MDB_cursor_op step_;
+  MDB_cursor_op move_ = MDB_SET_KEY; ///< To the first one.
+};
+
+class lmdb_snapshot final : public log_snapshot {
+public:
+  lmdb_snapshot(const disk_log& log, MDB_txn* reader) : log_(log), reader_(reader) {}
+  ~lmdb_snapshot() override { log_.readers().end(reader_); }
+  lmdb_snapshot(const lmdb_snapshot&) = delete;
+  lmdb_snapshot& operator=(const lmdb_snapshot&) = delete;
+
+  [[nodiscard]] result<void> read_tail() {
+    auto tail = log_.environment().last_position(reader_);
+    if (!tail)
+      return failure(tail);
+    // A commit is there for readers a moment before the log says so: to them it is not there yet.
+    tail_ = std::min(*tail, log_.tail());
+    return {};
+  }
+
+  [[nodiscard]] log_position tail() const noexcept override { return tail_; }
+
+  [[nodiscard]] result<void> refresh() override {
+    if (log_.tail() == tail_)
+      return {};
+    mdb_txn_reset(reader_);
+    if (const int code = mdb_txn_renew(reader_); code != MDB_SUCCESS)
+      return lmdb_failure(code, log_.environment().path(), "a read transaction");
+    const auto before = tail_;
+    auto read = read_tail();
+    ensure(!read || tail_ >= before, "a log never gets shorter");
+    return read;
+  }
+
+  [[nodiscard]] result<record_view> at(log_position position) const& override {
+    if (position.value() == 0 || position > tail_)
+      return failure(errc::not_found,
+                     fmt::format("position {}: '{}' has 1 to {}", position.value(),
+                                 log_.environment().path().string(), tail_.value()));
+    const auto wanted = position.value();
+    auto key = key_of(wanted);
+    MDB_val value{};
+    if (const int code = mdb_get(reader_, log_.environment().events(), &key, &value);
+        code != MDB_SUCCESS)
+      return lmdb_failure(code == MDB_NOTFOUND ? MDB_CORRUPTED : code, log_.environment().path(),
+                          fmt::format("reading position {}", wanted));
+    return record_view::parse(position, bytes_of(value));
+  }
+
+  using log_snapshot::scan;
+  [[nodiscard]] result<std::unique_ptr<log_cursor>>
+  scan(log_position from, const scan_options& options) const& override {
+    MDB_cursor* cursor = nullptr;
+    if (const int code = mdb_cursor_open(reader_, log_.environment().events(), &cursor);
+        code != MDB_SUCCESS)
+      return lmdb_failure(code, log_.environment().path(), "a cursor");
+    return std::make_unique<scanning_cursor<lmdb_source>>(lmdb_source(log_, cursor, options.way),
+                                                          from, tail_, options);
+  }
+
+private:
+  const disk_log& log_;
+  MDB_txn* reader_;
+  log_position tail_;
+};
+
+} // namespace
+
+result<std::unique_ptr<log_snapshot>> disk_log::snapshot() const {
+  auto reader = readers_.begin();
+  if (!reader)
+    return failure(reader);
+  auto made = std::make_unique<lmdb_snapshot>(*this, *reader);
+  if (auto read = made->read_tail(); !read)
+    return failure(read);
+  return made;
+}
+
+result<std::vector<std::byte>> disk_log::schema(event_type_id id) const {
+  const auto stored = environment_.get_sound_meta(name_key(schema_prefix, id.value()));
+  if (!stored)
+    return std::unexpected(stored.error());
+  const auto bfbs = std::as_bytes(std::span(*stored));
+  return std::vector(bfbs.begin(), bfbs.end());
+}
+
+result<log_position> disk_log::read_what_is_there() {
+  auto identity = environment_.identity();
+  if (!identity)
+    return failure(identity);
+  store_id_ = identity->text();
+  auto reader = readers_.begin();
+  if (!reader)
+    return failure(reader);
+  auto names = environment_.read_names(*reader, categories_, event_types_);
+  auto last = environment_.last_position(*reader);
+  auto count = environment_.count_events(*reader);
+  readers_.end(*reader);
+  if (!names)
+    return failure(names);
+  if (!last)
+    return last;
+  if (!count)
+    return failure(count);
+  if (*count != last->value())
+    return failure(errc::corrupt,
+                   fmt::format("'{}' has {} records, but the last position is {}; restore a backup",
+                               environment_.path().string(), *count, last->value()));
+  return last;
+}
+
+std::unexpected<error> not_its_log(const std::filesystem::path& directory, std::string_view what,
+                                   std::string_view made) {
+  return failure(errc::corrupt,
+                 fmt::format("'{}': 'log/data.mdb' {}, but the store that was made here has the id "
+                             "{}; restore its log from a backup, or remove the directory",
+                             directory.string(), what, made));
+}
+
+} // namespace acta::storage

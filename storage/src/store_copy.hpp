@@ -1,0 +1,41 @@
+#pragma once
+
+#include "log_environment.hpp"
+
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+
+/// What a backup and an import need beyond event_log: a store that is another one's copy.
+namespace acta::storage {
+
+/// A log that takes records with the dates they have. All of this library's that may be written.
+class dated_log {
+public:
+  dated_log(const dated_log&) = delete;
+  dated_log& operator=(const dated_log&) = delete;
+  virtual ~dated_log() = default;
+
+  /// event_log::append() of finished records, byte for byte. Their checksums and that their dates
+  /// do not fall are the caller's care.
+  [[nodiscard]] virtual result<log_position>
+  append_dated(std::span<const std::span<const std::byte>> records) = 0;
+
+protected:
+  dated_log() = default;
+};
+
+/// open_log() at durability `power`; a store that is new becomes `of`, and one that is another is
+/// refused: errc::invalid_argument.
+[[nodiscard]] result<std::unique_ptr<event_log>> open_copy(const std::filesystem::path& directory,
+                                                           const store_identity& of);
+
+/// Gives `to` the names of `from`, with the same ids. errc::invalid_argument if it has others.
+[[nodiscard]] result<void> copy_names(const event_log& from, event_log& to);
+
+} // namespace acta::storage
