@@ -140,9 +140,12 @@ TEST_F(reading_log, is_open_once_a_process) {
 /// Gives this process mounts of its own, and a file system on `at`.
 [[nodiscard]] bool mount_on(const fs::path& at) {
   const auto user = ::geteuid();
+  const auto group = ::getegid();
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
     return false;
   std::ofstream("/proc/self/uid_map") << "0 " << user << " 1";
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/gid_map") << "0 " << group << " 1";
   return ::mount("none", at.c_str(), "tmpfs", 0, nullptr) == 0;
 }
 

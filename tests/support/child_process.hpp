@@ -13,8 +13,13 @@ namespace acta::tests {
 /// Runs `what` in a child of fork(); its exit status, or minus the signal that ended it.
 [[nodiscard]] inline int in_child(const std::function<int()>& what) {
   const auto child = ::fork();
-  if (child == 0)
-    ::_exit(what());
+  if (child == 0) {
+    try {
+      ::_exit(what());
+    } catch (...) { // must not return into the parent's test
+      ::_exit(126);
+    }
+  }
   int status = 0;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
