@@ -2,6 +2,7 @@
 
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
 find_package(LMDB REQUIRED)
 find_package(CAF REQUIRED)
 find_package(Flatbuffers REQUIRED)

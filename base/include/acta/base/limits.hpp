@@ -94,6 +94,15 @@ inline constexpr std::uint64_t default_snapshot_every = 1'000;
 /// the aggregate takes it with a later command.
 inline constexpr std::size_t max_snapshots_waiting = std::size_t{64} << 20U;
 
+/// A line of an export, in bytes: a record of the largest sizes takes 1.5 MiB, the rest is for what
+/// is shown beside it, and for the names of the first line. An import refuses a longer one:
+/// errc::too_large.
+inline constexpr std::size_t max_json_line = std::size_t{64} << 20U;
+
+/// Records that a copy of a log (backup, import) commits at a time, in bytes: a sync is little
+/// beside it, and the memory it takes too.
+inline constexpr std::size_t copy_batch_size = std::size_t{4} << 20U;
+
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
 
