@@ -43,11 +43,22 @@ public:
         return failure(known);
       identity = *known;
     }
+    std::vector<std::string> schemas;
+    while (schemas.size() < event_types_.size()) {
+      const event_type_id id(static_cast<std::uint16_t>(schemas.size() + 1));
+      auto schema = log_.schema(id);
+      if (!schema)
+        return failure(schema);
+      auto& text = schemas.emplace_back("\"");
+      append_base64(text, *schema);
+      text += '"';
+    }
     return fmt::format(R"({{"acta_export":{},"store_id":"{}","created_at":"{}","last_position":{},)"
-                       R"("categories":[{}],"event_types":[{}]}})"
+                       R"("categories":[{}],"event_types":[{}],"schemas":[{}]}})"
                        "\n",
                        export_format, identity.text(), date_text(identity.created_at_ns),
-                       last.value(), fmt::join(categories_, ","), fmt::join(event_types_, ","));
+                       last.value(), fmt::join(categories_, ","), fmt::join(event_types_, ","),
+                       fmt::join(schemas, ","));
   }
 
   /// Appends the line of a record.

@@ -10,6 +10,7 @@
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
+#include <acta/storage/schema.hpp>
 #include <acta/storage/stream_name.hpp>
 
 #include <fmt/format.h>
@@ -36,6 +37,7 @@ struct export_header {
   std::uint64_t last_position = 0;
   std::vector<std::string> categories;
   std::vector<std::string> event_types;
+  std::vector<std::vector<std::byte>> schemas; ///< Of each event type; empty if it has none.
 };
 
 [[nodiscard]] result<export_header> read_header(line_reader& lines) {
@@ -54,9 +56,12 @@ struct export_header {
                        errc::newer_format);
   export_header header{
     .identity = {.id = fields.hex("store_id"), .created_at_ns = fields.date("created_at")},
-    .last_position = fields.number("last_position", 0, no_limit - 1),
+    .last_position = fields.number("last_position", 0, limits::max_position),
     .categories = fields.list_of_bytes_or_string("categories"),
-    .event_types = fields.list_of_bytes_or_string("event_types")};
+    .event_types = fields.list_of_bytes_or_string("event_types"),
+    .schemas = fields.list_of_base64("schemas")};
+  if (header.schemas.size() != header.event_types.size())
+    fields.reject("schemas", "must have as many as there are event types");
   if (const auto problem = fields.problem())
     return lines.wrong(*problem);
   return header;
@@ -79,7 +84,7 @@ public:
     for (const auto& name : header.event_types)
       if (auto added = add_name(event_types_, name, into_.register_event_type(name)); !added)
         return added;
-    return {};
+    return register_schemas(header);
   }
 
   [[nodiscard]] result<log_position> run(std::uint64_t last_position,
@@ -109,6 +114,17 @@ public:
   }
 
 private:
+  [[nodiscard]] result<void> register_schemas(const export_header& header) {
+    std::vector<event_schema> schemas;
+    for (std::size_t i = 0; i < header.schemas.size(); ++i)
+      if (!header.schemas[i].empty())
+        schemas.push_back({event_type_id(static_cast<std::uint16_t>(i + 1)), header.schemas[i]});
+    auto registered = storage::register_schemas(into_, schemas);
+    if (!registered && registered.error().code() == errc::invalid_argument)
+      return lines_.wrong(registered.error().message());
+    return registered;
+  }
+
   template <class Id>
   [[nodiscard]] result<void> add_name(ids& to, const std::string& name, result<Id>&& id) {
     if (!id && id.error().code() == errc::invalid_argument)

@@ -122,6 +122,22 @@ std::vector<std::string> json_fields::list_of_bytes_or_string(std::string_view n
   return list;
 }
 
+std::vector<std::vector<std::byte>> json_fields::list_of_base64(std::string_view name) {
+  std::vector<std::vector<std::byte>> list;
+  const auto* value = find(name);
+  if (value != nullptr && !value->is_array())
+    reject(name, "must be a list of base64");
+  if (value == nullptr || !value->is_array())
+    return list;
+  for (const auto& one : *value) {
+    auto bytes = one.is_string() ? parse_base64(one.get<std::string>()) : std::nullopt;
+    if (!bytes)
+      reject(name, "must be a list of base64");
+    list.push_back(std::move(bytes).value_or(std::vector<std::byte>()));
+  }
+  return list;
+}
+
 std::vector<std::byte> json_fields::base64(std::string_view name) {
   const auto text = string(name);
   if (auto bytes = parse_base64(text))

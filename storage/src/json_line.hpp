@@ -53,6 +53,7 @@ public:
   /// As above, each of a list.
   [[nodiscard]] std::vector<std::string> list_of_bytes_or_string(std::string_view name);
   [[nodiscard]] std::vector<std::byte> base64(std::string_view name);
+  [[nodiscard]] std::vector<std::vector<std::byte>> list_of_base64(std::string_view name);
   /// 32 hexadecimal digits.
   [[nodiscard]] std::array<std::uint8_t, 16> hex(std::string_view name);
   /// See date_text().

@@ -29,6 +29,25 @@ template <class Id>
   return {};
 }
 
+[[nodiscard]] result<void> copy_schemas(const event_log& from, event_log& to) {
+  for (std::uint16_t id = 1; id != 0; ++id) {
+    const event_type_id type(id);
+    if (from.event_type_name(type).empty())
+      return {};
+    const auto wanted = from.schema(type);
+    if (!wanted)
+      return std::unexpected(wanted.error());
+    const auto there = to.schema(type);
+    if (!there)
+      return std::unexpected(there.error());
+    const event_schema one{type, *wanted};
+    if (*wanted != *there)
+      if (auto put = to.put_schemas({&one, 1}); !put)
+        return put;
+  }
+  return {};
+}
+
 } // namespace
 
 result<void> copy_names(const event_log& from, event_log& to) {
@@ -36,8 +55,11 @@ result<void> copy_names(const event_log& from, event_log& to) {
                                                &event_log::register_category);
       !copied)
     return copied;
-  return copy_names_of<event_type_id>(from, to, &event_log::event_type_name,
-                                      &event_log::register_event_type);
+  if (auto copied = copy_names_of<event_type_id>(from, to, &event_log::event_type_name,
+                                                 &event_log::register_event_type);
+      !copied)
+    return copied;
+  return copy_schemas(from, to);
 }
 
 } // namespace acta::storage

@@ -35,7 +35,8 @@ protected:
 [[nodiscard]] result<std::unique_ptr<event_log>> open_copy(const std::filesystem::path& directory,
                                                            const store_identity& of);
 
-/// Gives `to` the names of `from`, with the same ids. errc::invalid_argument if it has others.
+/// Gives `to` the names of `from`, with the same ids, and the schemas of its event types.
+/// errc::invalid_argument if it has other names.
 [[nodiscard]] result<void> copy_names(const event_log& from, event_log& to);
 
 } // namespace acta::storage

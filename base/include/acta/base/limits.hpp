@@ -95,9 +95,9 @@ inline constexpr std::uint64_t default_snapshot_every = 1'000;
 inline constexpr std::size_t max_snapshots_waiting = std::size_t{64} << 20U;
 
 /// A line of an export, in bytes: a record of the largest sizes takes 1.5 MiB, the rest is for what
-/// is shown beside it, and for the names of the first line. An import refuses a longer one:
-/// errc::too_large.
-inline constexpr std::size_t max_json_line = std::size_t{64} << 20U;
+/// is shown beside it, and for the names and schemas of the first line. An import refuses a longer
+/// one: errc::too_large.
+inline constexpr std::size_t max_json_line = std::size_t{256} << 20U;
 
 /// Records that a copy of a log (backup, import) commits at a time, in bytes: a sync is little
 /// beside it, and the memory it takes too.
