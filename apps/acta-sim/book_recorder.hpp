@@ -13,6 +13,8 @@
 
 namespace acta::sim {
 
+using apps::output_file;
+
 /// Writes a CSV row after each feed record that changed the book, in the order of the log:
 /// sequence, time, and ten levels as in Databento's MBP-10. Which record an event came from is in
 /// its command id, so the rows can be written again from the log alone. Used by one thread at a

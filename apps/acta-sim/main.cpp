@@ -37,9 +37,9 @@ int fail(const acta::error& why) {
 
 int run(const acta::sim::options& chosen) {
   const bool json_to_stdout = chosen.json == "-";
-  std::optional<acta::sim::output_file> json;
+  std::optional<acta::apps::output_file> json;
   if (!chosen.json.empty() && !json_to_stdout) {
-    auto file = acta::sim::output_file::create(chosen.json);
+    auto file = acta::apps::output_file::create(chosen.json);
     if (!file)
       return fail(file.error());
     json.emplace(std::move(*file));

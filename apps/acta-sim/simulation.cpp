@@ -226,7 +226,11 @@ private:
     return most;
   }
 
-  void show_progress(std::uint64_t sent) { progress_.update(flow_.from->progress(), sent, lag()); }
+  void show_progress(std::uint64_t sent) {
+    if (progress_.is_due())
+      progress_.update(flow_.from->progress(), sent, "commands",
+                       fmt::format("  lag {} events", lag()));
+  }
 
   [[nodiscard]] result<void> catch_up(std::uint64_t sent) {
     const auto tail = engine_->log().tail();
@@ -317,7 +321,7 @@ private:
   const options& chosen_;
   flow& flow_;
   const std::atomic<bool>& interrupted_;
-  progress_line progress_;
+  apps::progress_line progress_;
   std::unique_ptr<temporary_directory> temporary_;
   std::filesystem::path directory_;
   decided_commands decided_;

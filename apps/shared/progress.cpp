@@ -5,21 +5,22 @@
 #include <cstdio>
 #include <unistd.h>
 
-namespace acta::sim {
+namespace acta::apps {
 
 progress_line::progress_line(bool wanted) : shown_(wanted && ::isatty(STDERR_FILENO) == 1) {}
 
-void progress_line::update(double fraction, std::uint64_t commands, std::uint64_t lag) {
+void progress_line::update(double fraction, std::uint64_t done, std::string_view what,
+                           std::string_view more) {
   constexpr auto interval = std::chrono::milliseconds(100);
-  const auto now = clock::now();
-  if (!shown_ || now < next_)
+  if (!is_due())
     return;
+  const auto now = clock::now();
   next_ = now + interval;
   const std::chrono::duration<double> elapsed = now - started_;
-  const auto rate = elapsed.count() > 0 ? static_cast<double>(commands) / elapsed.count() : 0;
+  const auto rate = elapsed.count() > 0 ? static_cast<double>(done) / elapsed.count() : 0;
   const auto left = fraction > 0 ? elapsed.count() * (1 - fraction) / fraction : 0;
-  fmt::print(stderr, "\r\x1b[K{:3.0f} %  {} commands  {:.0f}/s  lag {} events  ETA {:.0f} s",
-             fraction * 100, commands, rate, lag, left);
+  fmt::print(stderr, "\r\x1b[K{:3.0f} %  {} {}  {:.0f}/s{}  ETA {:.0f} s", fraction * 100, done,
+             what, rate, more, left);
   std::fflush(stderr);
   dirty_ = true;
 }
@@ -30,4 +31,4 @@ void progress_line::clear() noexcept {
   dirty_ = false;
 }
 
-} // namespace acta::sim
+} // namespace acta::apps

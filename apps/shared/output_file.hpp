@@ -7,7 +7,7 @@
 #include <memory>
 #include <string_view>
 
-namespace acta::sim {
+namespace acta::apps {
 
 /// A file that appears under its name only when it is complete: written beside it and renamed.
 /// An unfinished one is removed. A pipe or device is written as it is. Not thread-safe.
@@ -34,4 +34,4 @@ private:
   std::unique_ptr<std::FILE, closer> file_;
 };
 
-} // namespace acta::sim
+} // namespace acta::apps

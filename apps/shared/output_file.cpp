@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace acta::sim {
+namespace acta::apps {
 
 namespace {
 
@@ -64,4 +64,4 @@ result<void> output_file::finish() {
   return cannot_write(path_, failed.value());
 }
 
-} // namespace acta::sim
+} // namespace acta::apps

@@ -2,8 +2,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 
-namespace acta::sim {
+namespace acta::apps {
 
 /// One line on standard error that says how far a run is, if that is a terminal. Single-threaded.
 class progress_line {
@@ -13,9 +14,11 @@ public:
   progress_line(const progress_line&) = delete;
   progress_line& operator=(const progress_line&) = delete;
 
-  /// `fraction` is how much of the run is done, 0 to 1; `lag` how many events the slowest
-  /// projection is behind. Prints at most ten times a second.
-  void update(double fraction, std::uint64_t commands, std::uint64_t lag);
+  /// True if update() would show something: ten times a second on a terminal.
+  [[nodiscard]] bool is_due() const noexcept { return shown_ && clock::now() >= next_; }
+  /// `fraction` is how much of the run is done, 0 to 1; `done` how many of `what`.
+  void update(double fraction, std::uint64_t done, std::string_view what,
+              std::string_view more = {});
   /// Wipes the line.
   void clear() noexcept;
 
@@ -28,4 +31,4 @@ private:
   clock::time_point next_ = started_;
 };
 
-} // namespace acta::sim
+} // namespace acta::apps
