@@ -39,6 +39,18 @@ std::string size_text(std::uint64_t bytes) {
   return unit == 0 ? fmt::format("{} bytes", bytes) : fmt::format("{:.1f} {}", size, units[unit]);
 }
 
+std::string printable(std::string_view name) {
+  std::string text;
+  for (const char one : name) {
+    const auto code = static_cast<unsigned char>(one);
+    if (code < ' ' || code == 0x7f)
+      text += fmt::format("\\x{:02x}", code);
+    else
+      text += one;
+  }
+  return text;
+}
+
 std::function<void(log_position)> progress_to(log_position goal) {
   return [goal, line = std::make_shared<apps::progress_line>(true)](log_position at) {
     const auto all = std::max<std::uint64_t>(1, goal.value());

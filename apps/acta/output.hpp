@@ -32,6 +32,9 @@ int fail(const error& why);
 /// Bytes for people: "1.5 MiB".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
 
+/// A name on one line of a terminal: control characters as "\x0a".
+[[nodiscard]] std::string printable(std::string_view name);
+
 /// A line of progress on a terminal, as the library's functions want it.
 [[nodiscard]] std::function<void(log_position)> progress_to(log_position goal);
 

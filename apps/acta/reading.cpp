@@ -135,8 +135,8 @@ private:
     const auto bytes = fmt::format("({} bytes)", header.payload_size);
     if (!chosen_.json) {
       to += fmt::format("{}  {}  {} {}  {}  {}\n", record.position().value(),
-                        date_text(header.recorded_at_ns), name, header.version, type,
-                        event ? *event : bytes);
+                        date_text(header.recorded_at_ns), printable(name), header.version,
+                        printable(type), event ? *event : bytes);
       return;
     }
     ordered_json json{{"position", record.position().value()},
@@ -203,7 +203,7 @@ int streams(const streams_arguments& chosen) {
   for (const auto& [stream, version] : *found) {
     const auto name = stream.to_string((*log)->category_name(stream.category()));
     text += chosen.json ? in_one_line({{"stream", name}, {"version", version.value()}})
-                        : fmt::format("{}  {}\n", name, version.value());
+                        : fmt::format("{}  {}\n", printable(name), version.value());
   }
   if (auto printed = print(text); !printed)
     return fail(printed.error());

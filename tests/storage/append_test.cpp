@@ -196,7 +196,11 @@ TEST_P(append_test, refuses_steps_that_make_no_sense_whole) {
   const std::array too_large{
     event, new_event{.type = event_type_id(1), .payload = std::as_bytes(std::span(large))}};
   const std::array step{stream_append{order, any, too_large}};
-  EXPECT_EQ(writer->append(step).error().code(), errc::too_large);
+  const auto over_limit = writer->append(step);
+  EXPECT_EQ(over_limit.error().code(), errc::too_large);
+  EXPECT_NE(over_limit.error().message().find("an event of 1048577 bytes, 1048576 at most"),
+            std::string::npos)
+    << over_limit.error().message();
   const std::vector<new_event> many(limits::max_events_per_command + 1, event);
   const std::array endless{stream_append{order, any, many}};
   EXPECT_EQ(writer->append(endless).error().code(), errc::too_large);

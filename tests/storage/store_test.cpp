@@ -138,7 +138,7 @@ TEST_F(store_test, cannot_be_made_in_proc) {
 TEST_F(store_test, refuses_a_file_that_is_not_lmdbs) {
   fs::create_directories(store() / "log");
   std::ofstream(store() / "log" / "data.mdb") << std::string(65'536, 'x');
-  expect_refused(errc::corrupt, "log");
+  expect_refused(errc::corrupt, "data.mdb");
 }
 
 TEST_F(store_test, refuses_another_programs_lmdb_file) {
@@ -154,20 +154,29 @@ TEST_F(store_test, refuses_another_programs_lmdb_file) {
   ASSERT_EQ(mdb_put(writer, dbi, &key, &key, 0), 0);
   ASSERT_EQ(mdb_txn_commit(writer), 0);
   mdb_env_close(env);
-  expect_refused(errc::foreign_store, "Acta");
+  expect_refused(errc::foreign_store, "is an LMDB file, but not of an Acta store");
 }
 
 TEST_F(store_test, refuses_a_newer_format_and_says_which) {
   fill(1);
   put("meta", "format",
       std::string("ACTALOG\0", 8) + std::string("\x63\0\0\0", 4) + "\x04\x03\x02\x01");
-  expect_refused(errc::newer_format, "99");
+  expect_refused(errc::newer_format, "has format 99, and this Acta knows up to 1");
+}
+
+TEST_F(store_test, refuses_a_machine_of_other_byte_order_and_says_the_way_out) {
+  fill(1);
+  put("meta", "format",
+      std::string("ACTALOG\0", 8) + std::string("\0\0\0\1", 4) + "\x01\x02\x03\x04");
+  expect_refused(
+    errc::foreign_store,
+    "was written on a machine of other byte order; export it there and import it here");
 }
 
 TEST_F(store_test, refuses_a_format_entry_that_is_none) {
   fill(1);
   put("meta", "format", "something else");
-  expect_refused(errc::foreign_store, "log");
+  expect_refused(errc::foreign_store, "is not the log of an Acta store");
 }
 
 TEST_F(store_test, refuses_a_file_that_was_cut_short) {

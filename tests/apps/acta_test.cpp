@@ -1,0 +1,209 @@
+// The program acta, as an operator runs it.
+#include "../support/scratch_directory.hpp"
+#include "../support/stores.hpp"
+
+#include <acta/storage/event_log.hpp>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace acta::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct ended {
+  int status = -1; ///< Exit status, or minus the signal.
+  std::string out;
+  std::string err;
+};
+
+std::string read_all(const fs::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return std::move(text).str();
+}
+
+class acta_program : public ::testing::Test {
+protected:
+  void SetUp() override {
+    auto log = storage::open_log(path("store")).value();
+    fill_with_everything(*log);
+  }
+  [[nodiscard]] fs::path path(const std::string& name) const { return directory_.path() / name; }
+  [[nodiscard]] std::string at(const std::string& name) const { return path(name).string(); }
+
+  [[nodiscard]] ended run(std::vector<std::string> arguments, const std::string& in = {}) const {
+    std::ofstream(path("stdin")) << in;
+    arguments.insert(arguments.begin(), "acta");
+    std::vector<char*> argv;
+    for (auto& one : arguments)
+      argv.push_back(one.data());
+    argv.push_back(nullptr);
+    const auto child = ::fork();
+    if (child == 0) {
+      const auto redirect = [&](const char* name, int flags, int to) {
+        const int file = ::open(path(name).c_str(), flags, 0644);
+        ::dup2(file, to);
+        ::close(file);
+      };
+      redirect("stdin", O_RDONLY, STDIN_FILENO);
+      redirect("stdout", O_CREAT | O_TRUNC | O_WRONLY, STDOUT_FILENO);
+      redirect("stderr", O_CREAT | O_TRUNC | O_WRONLY, STDERR_FILENO);
+      ::execv(ACTA_TOOL, argv.data());
+      ::_exit(127);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_all(path("stdout")),
+            read_all(path("stderr"))};
+  }
+  [[nodiscard]] std::string out_of(const std::vector<std::string>& arguments) const {
+    auto done = run(arguments);
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_EQ(done.err, "") << "no progress where there is no terminal";
+    return std::move(done.out);
+  }
+  /// One clear line on standard error and nothing else.
+  void expect_failure(const ended& of, int status, const std::string& part) const {
+    EXPECT_EQ(of.status, status) << of.err;
+    EXPECT_TRUE(of.err.starts_with("acta: ")) << of.err;
+    EXPECT_NE(of.err.find(part), std::string::npos) << of.err;
+    EXPECT_EQ(std::ranges::count(of.err, '\n'), status == 2 ? 2 : 1) << of.err;
+    EXPECT_EQ(of.out, "");
+  }
+
+  scratch_directory directory_;
+};
+
+TEST_F(acta_program, verifies_a_store) {
+  EXPECT_EQ(out_of({"verify", at("store")}), "7 records of 4 streams, 0 problems\n");
+  EXPECT_EQ(json::parse(out_of({"verify", at("store"), "--json"}))["problems"], 0);
+  {
+    auto log = storage::open_log(path("store")).value();
+    append_records(*log, {finished_record(stream_id(category_id(9), 1), 1, "unnamed")}, 0);
+  }
+  const auto found = run({"verify", at("store")});
+  EXPECT_EQ(found.status, 1) << "a problem was found";
+  EXPECT_NE(found.out.find("position 8, stream 9/1: category 9 has no name"), std::string::npos);
+  EXPECT_NE(found.out.find("1 problems"), std::string::npos) << found.out;
+}
+
+TEST_F(acta_program, exports_and_imports_the_same_store) {
+  EXPECT_EQ(out_of({"export", at("store"), at("text")}), "");
+  const auto text = read_all(path("text"));
+  EXPECT_EQ(out_of({"export", at("store")}), text);
+  EXPECT_EQ(std::ranges::count(text, '\n'), 8);
+  EXPECT_NE(out_of({"import", at("text"), at("second")}).find("has the 7 records"),
+            std::string::npos);
+  EXPECT_EQ(run({"import", "-", at("third")}, text).status, 0);
+  EXPECT_EQ(out_of({"export", at("second"), "--decode"}), text) << "there are no schemas";
+  EXPECT_EQ(out_of({"export", at("third")}), text);
+  const auto one = storage::open_log(path("store")).value();
+  const auto other = storage::open_log(path("second")).value();
+  expect_same(*one, *other);
+}
+
+TEST_F(acta_program, imports_nothing_of_a_text_that_is_wrong) {
+  std::ofstream(path("text")) << "{\"acta_export\":1}\n";
+  expect_failure(run({"import", at("text"), at("second")}), 1,
+                 at("text") + ":1: 'store_id' is missing");
+  EXPECT_FALSE(fs::exists(path("second")));
+  expect_failure(run({"import", at("no such"), at("second")}), 1, "no such");
+  expect_failure(run({"import", "-", at("second")}), 1, "standard input:1: ");
+}
+
+TEST_F(acta_program, backs_up_what_is_new) {
+  EXPECT_NE(out_of({"backup", at("store"), at("copy")}).find("7 records are new"),
+            std::string::npos);
+  const auto again = json::parse(out_of({"backup", at("store"), at("copy"), "--json"}));
+  EXPECT_EQ(again["before"], 7);
+  EXPECT_EQ(again["after"], 7);
+  EXPECT_EQ(out_of({"export", at("copy")}), out_of({"export", at("store")}));
+}
+
+TEST_F(acta_program, works_on_a_store_that_is_in_use) {
+  const auto writer = storage::open_log(path("store")).value();
+  EXPECT_EQ(run({"verify", at("store")}).status, 0);
+  EXPECT_EQ(run({"backup", at("store"), at("copy")}).status, 0);
+  EXPECT_EQ(run({"read", at("store")}).status, 0);
+  EXPECT_EQ(run({"streams", at("store")}).status, 0);
+  EXPECT_EQ(run({"stats", at("store")}).status, 0);
+}
+
+TEST_F(acta_program, says_what_a_store_is_made_of) {
+  const auto text = out_of({"stats", at("store"), "--count"});
+  for (const auto* part : {"events           7", "pages free", "oldest reader", "order  5 events",
+                           "shop.cancelled  1 events"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  const auto figures = json::parse(out_of({"stats", at("store"), "--count", "--json"}));
+  EXPECT_EQ(figures["events"], 7);
+  EXPECT_EQ(figures["categories"][0]["streams_begun"], 2);
+  EXPECT_EQ(figures["last_recorded_at"], "2026-11-21T12:52:33.000000002Z");
+}
+
+TEST_F(acta_program, lists_streams_page_by_page) {
+  const auto all = out_of({"streams", at("store"), "--category", "order"});
+  EXPECT_TRUE(all.starts_with("order/42  4\n")) << all;
+  EXPECT_EQ(std::ranges::count(all, '\n'), 2);
+  const auto first = out_of({"streams", at("store"), "--limit", "1", "--json"});
+  EXPECT_EQ(json::parse(first)["stream"], "order/42");
+  EXPECT_EQ(json::parse(first)["version"], 4);
+  const auto rest = out_of({"streams", at("store"), "--after", "order/42"});
+  EXPECT_EQ(std::ranges::count(rest, '\n'), 3) << rest;
+}
+
+TEST_F(acta_program, shows_events) {
+  EXPECT_EQ(std::ranges::count(out_of({"read", at("store")}), '\n'), 7);
+  EXPECT_NE(out_of({"read", at("store")}).find("/alice/\"\\\\x0a 1"), std::string::npos);
+  EXPECT_EQ(out_of({"read", at("store"), "--limit", "1"}),
+            "1  1969-12-31T23:59:58.499999999Z  order/42 1  shop.submitted  (5 bytes)\n");
+  const auto newest = out_of({"read", at("store"), "--backward", "--limit", "1", "--json"});
+  EXPECT_EQ(json::parse(newest)["position"], 7);
+  const auto stream =
+    out_of({"read", at("store"), "--stream", "order/42", "--from", "3", "--json"});
+  EXPECT_EQ(std::ranges::count(stream, '\n'), 2) << stream;
+  const auto older =
+    out_of({"read", at("store"), "--stream", "order/42", "--from", "3", "--backward"});
+  EXPECT_TRUE(older.starts_with("3  ")) << older;
+  EXPECT_EQ(std::ranges::count(older, '\n'), 3) << older;
+  EXPECT_TRUE(out_of({"read", at("store"), "--from", "6"}).starts_with("6  "));
+  EXPECT_TRUE(out_of({"read", at("store"), "--type", "shop.cancelled"}).starts_with("3  "));
+  EXPECT_EQ(out_of({"read", at("store"), "--stream", "order/1"}), "");
+}
+
+TEST_F(acta_program, names_what_is_wrong_in_one_line) {
+  expect_failure(run({"verify", at("nowhere")}), 1, at("nowhere"));
+  EXPECT_FALSE(fs::exists(path("nowhere")));
+  expect_failure(run({"read", at("store"), "--stream", "house/1"}), 1, "'house/1' is no stream");
+  expect_failure(run({"read", at("store"), "--type", "sold"}), 1, "no event type 'sold'");
+  expect_failure(run({"streams", at("store"), "--category", "house"}), 1, "no category 'house'");
+  expect_failure(run({"backup", at("store"), at("store")}), 1, "open in this process already");
+  expect_failure(run({}), 2, "subcommand");
+  expect_failure(run({"verify"}), 2, "STORE");
+  expect_failure(run({"verify", at("store"), "--colour"}), 2, "--colour");
+  expect_failure(run({"paint", at("store")}), 2, "acta --help");
+}
+
+TEST_F(acta_program, has_help_with_examples) {
+  EXPECT_NE(out_of({"--help"}).find("Exit status: 0 done; 1"), std::string::npos);
+  for (const auto* command : {"verify", "backup", "export", "import", "stats", "streams", "read"})
+    EXPECT_NE(out_of({command, "--help"}).find("Example:\n  acta " + std::string(command)),
+              std::string::npos)
+      << command;
+  EXPECT_TRUE(out_of({"--version"}).starts_with("acta "));
+}
+
+} // namespace
+} // namespace acta::tests
