@@ -4,6 +4,7 @@
 #include "../support/scratch_directory.hpp"
 
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/repair.hpp>
 #include <acta/storage/stream_index.hpp>
 #include <acta/storage/verify.hpp>
 
@@ -304,6 +305,14 @@ TEST_F(damage_test, of_a_large_store_is_found_at_opening_where_it_leads_astray) 
   EXPECT_EQ(sound->problems, 0U) << sound->findings.at(0).what;
   EXPECT_EQ(sound->records, small + 64);
   ASSERT_TRUE(storage::open_log(large, options));
+  const auto fresh = directory_.path() / "fresh"; // in more than one commit
+  const auto repaired = storage::repair_log(large, fresh);
+  ASSERT_TRUE(repaired) << repaired.error().message();
+  EXPECT_EQ(repaired->kept, log_position(small + 64));
+  const auto again = storage::verify_store(fresh);
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->problems, 0U) << again->findings.at(0).what;
+  EXPECT_EQ(again->records, small + 64);
   // The kind of pages of a tree: branches, leaves.
   std::array<std::uint64_t, 2> refused{};
   std::array<std::uint64_t, 2> missed{};
