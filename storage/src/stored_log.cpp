@@ -122,7 +122,7 @@ result<void> stored_log::check_meta() {
   for (const auto& [key, value] : checksums_)
     if (!meta_.contains(key))
       tell(std::string(checksum_prefix) + key, "the entry it is of is missing");
-  std::vector<std::string_view> damaged;
+  std::vector<std::string> damaged;
   for (const auto& [key, value] : meta_)
     if (!check_checksum(key, value))
       damaged.push_back(key);
@@ -138,10 +138,10 @@ result<void> stored_log::check_meta() {
   check_size("created_at_ns", sizeof(std::int64_t));
   read_names(category_prefix, categories_);
   read_names(event_type_prefix, event_types_);
+  for (const auto& key : damaged) // a name is better than none, as it reads; all else is not
+    meta_.erase(key);
   const auto format = meta_.find("format");
-  if (format == meta_.end() || std::ranges::find(damaged, "format") != damaged.end())
-    return {};
-  return check_format(format->second, path_);
+  return format == meta_.end() ? result<void>{} : check_format(format->second, path_);
 }
 
 /// Entries of a store made before there were checksums have none.

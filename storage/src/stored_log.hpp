@@ -38,7 +38,7 @@ public:
   /// it says, undamaged, that it is not for this Acta.
   [[nodiscard]] result<void> read_dictionary();
 
-  /// The entries of `meta`, but for the checksums.
+  /// The entries of `meta` whose checksums fit.
   [[nodiscard]] const std::map<std::string, std::string, std::less<>>& meta() const noexcept {
     return meta_;
   }

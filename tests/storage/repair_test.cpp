@@ -251,6 +251,14 @@ TEST_F(repair_test, copies_what_else_the_log_says_of_itself) {
   EXPECT_NE(bytes_of(fresh() / "log" / "data.mdb").find("some bytes"), std::string::npos);
 }
 
+TEST_F(repair_test, leaves_out_what_else_the_log_says_where_that_is_damaged) {
+  put_raw(store(), "meta", "schema:order", "some bytes");
+  put_raw(store(), "meta", "checksum:schema:order", "of other");
+  const auto done = repaired(90);
+  EXPECT_EQ(done.found.problems, 1U);
+  EXPECT_EQ(bytes_of(fresh() / "log" / "data.mdb").find("some bytes"), std::string::npos);
+}
+
 TEST_F(repair_test, lists_as_many_losses_as_it_was_asked_for) {
   damage_record(50);
   const auto done = repair_log(store(), fresh(), {.max_lost = 3});

@@ -42,7 +42,8 @@ struct repaired_log {
 /// before it, up to the end of a whole command. Records are copied byte for byte, and so is the
 /// rest of what the log says of itself (categories, event types, schemas); the new store has an id
 /// of its own. A name that is damaged is kept as it reads, one that is lost gets a made-up one;
-/// both are in `found`. Nothing derived (index, snapshots) is copied: opening makes it anew.
+/// both are in `found`, as is what else was damaged and left out. Nothing derived (index,
+/// snapshots) is copied: opening makes it anew.
 ///
 /// The damaged store is read as verify_store() does it, and not written but for what is said there
 /// of a machine that went down. Where that gives more, it is read as it was before its last commit.
