@@ -77,6 +77,8 @@ public:
 
 private:
   [[nodiscard]] result<void> append(std::span<const record_view> batch) {
+    ensure(batch.front().position() == to_.tail().next(), "a copy has no gap");
+    ensure(batch.back().header().remaining == 0, "a copy grows by whole commands");
     std::vector<std::span<const std::byte>> records;
     for (const auto& record : batch)
       records.push_back(record.bytes());

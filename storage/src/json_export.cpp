@@ -145,6 +145,7 @@ result<log_position> export_json(const event_log& log,
     if (auto moved = (*snapshot)->refresh(); !moved)
       return failure(moved);
   }
+  ensure((*snapshot)->tail() >= last, "a log never gets shorter");
   if (auto written = write(*text); !written)
     return failure(written);
   return last;

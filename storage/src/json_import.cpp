@@ -242,6 +242,7 @@ private:
       records.push_back(left.first(size));
       left = left.subspan(size);
     }
+    ensure(left.empty(), "the records of a batch are all its bytes");
     auto appended = dated_.append_dated(records);
     ensure(!appended || *appended == log_position(next_ - 1),
            "positions of a log and its export are the same");

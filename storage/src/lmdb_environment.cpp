@@ -54,6 +54,8 @@ result<void> lmdb_environment::widen(std::size_t map_size) const {
   const int code = info.me_mapsize < map_size ? mdb_env_set_mapsize(get(), map_size) : MDB_SUCCESS;
   if (code != MDB_SUCCESS)
     return lmdb_failure(code, path_, "mapping it");
+  mdb_env_info(get(), &info);
+  ensure(info.me_mapsize >= map_size, "a map that was widened is as large as asked for");
   return {};
 }
 

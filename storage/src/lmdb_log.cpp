@@ -277,6 +277,7 @@ result<void> lmdb_log::read_last_date() {
   if (auto started = log->start(as ? *as : store_identity::make(wall_clock().now_ns())); !started)
     return failure(started);
   const auto id = log->store_id();
+  ensure(id.size() == 2 * sizeof(store_identity::id), "what is open has an id");
   if (!made->empty() && *made != id)
     return not_its_log(directory, fmt::format("is of store {}", id), *made);
   if (as && as->text() != id)

@@ -168,6 +168,7 @@ open_log_for_reading(const std::filesystem::path& directory) {
   auto log = std::make_unique<reading_log>(directory, std::move(*held), std::move(*environment));
   if (auto started = log->start(); !started)
     return failure(started);
+  ensure(!log->store_id().empty(), "what is open has an id");
   if (!made->empty() && *made != log->store_id())
     return not_its_log(directory, fmt::format("is of store {}", log->store_id()), *made);
   return log;

@@ -92,6 +92,7 @@ extern "C" int read_reader_lines(const char* text, void* into) {
   reader_table table;
   if (const int code = mdb_reader_list(of.get(), read_reader_lines, &table); code < 0)
     return lmdb_failure(code, of.path(), "reading its table of readers");
+  ensure(table.in_use <= info.me_maxreaders, "a reader has a slot of its own");
   into.readers_in_use = table.in_use;
   into.oldest_reader = table.oldest;
   if (into.oldest_reader)
@@ -213,6 +214,12 @@ result<record_counts> count_records(const event_log& log,
   }
   if (!records)
     return std::unexpected(records.error());
+  std::uint64_t events = 0; // by one less the other
+  for (const auto& [id, count] : categories)
+    events += count.events;
+  for (const auto& [id, count] : event_types)
+    events -= count.events;
+  ensure(events == 0, "each record was counted once by category and once by event type");
   for (auto& [id, count] : event_types)
     count.streams = 0; // a stream has events of several types
   return record_counts{

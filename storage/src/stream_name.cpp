@@ -1,5 +1,7 @@
 #include <acta/storage/stream_name.hpp>
 
+#include <acta/base/ensure.hpp>
+
 #include <fmt/format.h>
 
 #include <array>
@@ -39,6 +41,7 @@ constexpr std::string_view text_mark = "text:";
     byte = byte << 4U | static_cast<std::byte>(value);
     ++digits;
   }
+  ensure(digits == 2 * uuid.size(), "a UUID has two digits a byte");
   return uuid;
 }
 
