@@ -12,6 +12,10 @@ if(ACTA_SANITIZE)
   target_compile_options(acta_sanitizers INTERFACE
     -fsanitize=${ACTA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(acta_sanitizers INTERFACE -fsanitize=${ACTA_SANITIZE})
+  if(ACTA_SANITIZE MATCHES address AND CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    # So that fuzzers see what they reach in the libraries.
+    target_compile_options(acta_sanitizers INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 endif()
 
 # acta_configure(TARGET): what holds for all of Acta's targets.

@@ -46,10 +46,11 @@ public:
     if (auto prepared = prepare_lmdb_files(directory, false); !prepared)
       return failure(prepared);
     const auto map_size = std::max<std::size_t>(limits::default_map_size, 2 * size);
-    auto environment = log_environment::open(directory / "log", map_size);
+    auto environment = log_environment::open(directory / "log", {.map_size = map_size});
     if (!environment)
       return failure(environment);
-    if (auto made = environment->check_or_make_format(wall_clock().now_ns()); !made)
+    if (auto made = environment->check_or_make_format(store_identity::make(wall_clock().now_ns()));
+        !made)
       return failure(made);
     std::unique_ptr<new_store> store(new new_store(std::move(*held), std::move(*environment)));
     if (auto begun = store->begin(); !begun)

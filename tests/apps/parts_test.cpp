@@ -205,12 +205,12 @@ private:
 
 TEST_F(files, appear_when_they_are_finished_and_not_before) {
   {
-    auto unfinished = output_file::create(path("a"));
+    auto unfinished = apps::output_file::create(path("a"));
     ASSERT_TRUE(unfinished);
     unfinished->write("text");
   }
   EXPECT_TRUE(fs::is_empty(path("a").parent_path())) << "nothing is left of an unfinished file";
-  auto file = output_file::create(path("a"));
+  auto file = apps::output_file::create(path("a"));
   ASSERT_TRUE(file);
   file->write("some ");
   file->write("text");
@@ -220,10 +220,10 @@ TEST_F(files, appear_when_they_are_finished_and_not_before) {
 }
 
 TEST_F(files, that_cannot_be_written_are_named) {
-  const auto missing = output_file::create(path("no/such/directory"));
+  const auto missing = apps::output_file::create(path("no/such/directory"));
   ASSERT_FALSE(missing);
   EXPECT_NE(missing.error().message().find("no/such/directory"), std::string::npos);
-  auto full = output_file::create("/dev/full");
+  auto full = apps::output_file::create("/dev/full");
   ASSERT_TRUE(full) << full.error().message();
   full->write("text");
   const auto finished = full->finish();

@@ -173,8 +173,9 @@ void send_commands(disk_recorder& recorder, const std::filesystem::path& disk, d
     const auto read = of.read(of.stream<limit_order>(order), **snapshot);
     if (!read)
       return read.error().message();
-    if (read->size() != count)
-      return fmt::format("order {} has {} events, and the index {}", order, count, read->size());
+    if (read->records.size() != count)
+      return fmt::format("order {} has {} events, and the index {}", order, count,
+                         read->records.size());
   }
   return {};
 }
