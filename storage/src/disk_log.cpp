@@ -133,7 +133,9 @@ result<std::unique_ptr<log_snapshot>> disk_log::snapshot() const {
 result<std::vector<std::byte>> disk_log::schema(event_type_id id) const {
   const auto stored = environment_.get_sound_meta(name_key(schema_prefix, id.value()));
   if (!stored)
-    return std::unexpected(stored.error());
+    return failure(stored.error().code(),
+                   fmt::format("the schema of event type '{}': {}", event_type_name(id),
+                               stored.error().message()));
   const auto bfbs = std::as_bytes(std::span(*stored));
   return std::vector(bfbs.begin(), bfbs.end());
 }

@@ -109,7 +109,10 @@ void lmdb_file::check_metas() {
     tell(1 - newest_, sizeof(page_header), "meta", "it tells of another page size");
   const bool follows = other && newest.transaction == other->transaction + 1
                        && newest.transaction % lmdb_format::meta_pages == newest_;
-  if (other && !follows && !is_same(newest, *other))
+  // Where the write of a meta page fails, LMDB writes it again with the transaction it had: where
+  // that was the first of all, both are of none.
+  const bool is_empty = other && newest.transaction == 0 && other->transaction == 0;
+  if (other && !follows && !is_empty && !is_same(newest, *other))
     tell(newest_, sizeof(page_header), "meta",
          fmt::format("the meta pages are of transactions {} and {}, which do not follow one "
                      "another",

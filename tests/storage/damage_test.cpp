@@ -127,10 +127,9 @@ bool damage_test::is_reported(const std::string& name, std::size_t at, unsigned 
     if (name == "log/data.mdb" && at % page_size < head)
       expect_appends(what);
   }
-  if (fs::last_write_time(file) == flipped)
+  // Opening may have written store.id anew, and writes the meta pages again as they are.
+  if (name != "store.id" || fs::last_write_time(file) == flipped)
     flip(file, at, bits);
-  else // opening wrote store.id anew
-    EXPECT_EQ(name, "store.id") << what << ": opening wrote the log";
   return reported;
 }
 
