@@ -6,7 +6,6 @@
 #include <acta/storage/event_json.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/json_lines.hpp>
-#include <acta/storage/verify.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -21,29 +20,6 @@
 namespace acta::tool {
 
 using nlohmann::ordered_json;
-
-int verify(const verify_arguments& chosen) {
-  const auto log = storage::open_log_for_reading(chosen.store);
-  if (!log)
-    return fail(log.error());
-  const auto found = storage::verify(**log, chosen.findings, progress_to((*log)->tail()));
-  if (!found)
-    return fail(found.error());
-  ordered_json json{{"records", found->records},
-                    {"streams", found->streams},
-                    {"problems", found->problems},
-                    {"findings", ordered_json::array()}};
-  std::string text;
-  for (const auto& one : found->findings) {
-    json["findings"].push_back({{"position", one.position.value()}, {"what", one.what}});
-    text += one.what + '\n';
-  }
-  text += fmt::format("{} records of {} streams, {} problems\n", found->records, found->streams,
-                      found->problems);
-  if (auto printed = print(chosen.json ? json.dump() + '\n' : text); !printed)
-    return fail(printed.error());
-  return found->problems == 0 ? fine : failed;
-}
 
 int backup(const backup_arguments& chosen) {
   const auto log = storage::open_log_for_reading(chosen.store);

@@ -14,6 +14,21 @@ struct verify_arguments {
 };
 int verify(const verify_arguments& chosen);
 
+struct repair_arguments {
+  std::filesystem::path store;
+  std::filesystem::path into;
+  std::size_t lost = 100; ///< At most so many are listed.
+  bool json = false;
+};
+int repair(const repair_arguments& chosen);
+
+struct truncate_arguments {
+  std::filesystem::path store;
+  std::string stream;
+  std::uint64_t before = 0; ///< 0: all of it.
+};
+int truncate(const truncate_arguments& chosen);
+
 struct backup_arguments {
   std::filesystem::path store;
   std::filesystem::path to;

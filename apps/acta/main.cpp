@@ -16,6 +16,9 @@ using namespace acta::tool;
 
 constexpr const char* examples = R"(Examples:
   acta verify orders                        every record is read and checked
+  acta repair orders --into orders-2        what is good of a damaged store
+  acta truncate orders order/42 --before 10 its first events are not read any more
+  acta remove orders order/42               nor any of it
   acta backup orders /mnt/backup/orders     also while it is written; again: what is new since
   acta export orders orders.jsonl           one line of JSON a record
   acta import orders.jsonl orders-2         a new store of it
@@ -52,6 +55,9 @@ void add_json(CLI::App* command, Arguments& to) {
 
 struct arguments {
   verify_arguments verify{};
+  repair_arguments repair{};
+  truncate_arguments truncate{};
+  truncate_arguments remove{};
   backup_arguments backup{};
   export_arguments export_store{};
   import_arguments import_store{};
@@ -61,7 +67,7 @@ struct arguments {
 };
 
 void add_care(CLI::App& app, arguments& to, action& chosen) {
-  auto* verify = add_command(app, "verify", "Read every record and report what is wrong",
+  auto* verify = add_command(app, "verify", "Check every page and record, and report what is wrong",
                              "acta verify orders --json", to.verify, acta::tool::verify, chosen);
   add_store(verify, to.verify);
   verify->add_option("--findings", to.verify.findings, "List so many at most; all are counted")
@@ -73,6 +79,31 @@ void add_care(CLI::App& app, arguments& to, action& chosen) {
   add_store(backup, to.backup);
   backup->add_option("DEST", to.backup.to, "Directory of the copy")->required();
   add_json(backup, to.backup);
+}
+
+void add_mending(CLI::App& app, arguments& to, action& chosen) {
+  auto* repair =
+    add_command(app, "repair", "Make a new store of what is good of a damaged one",
+                "acta repair orders --into orders-2", to.repair, acta::tool::repair, chosen);
+  add_store(repair, to.repair);
+  repair->add_option("--into", to.repair.into, "Directory of the new store; missing or empty")
+    ->required();
+  repair->add_option("--lost", to.repair.lost, "List so many lost records at most")
+    ->capture_default_str();
+  add_json(repair, to.repair);
+  auto* truncate = add_command(
+    app, "truncate", "Let a stream begin at a later version; numbering goes on",
+    "acta truncate orders order/42 --before 10", to.truncate, acta::tool::truncate, chosen);
+  add_store(truncate, to.truncate);
+  truncate->add_option("STREAM", to.truncate.stream, "CATEGORY/KEY")->required();
+  truncate->add_option("--before", to.truncate.before, "The first version that is read from now on")
+    ->check(CLI::PositiveNumber)
+    ->required();
+  auto* remove =
+    add_command(app, "remove", "Truncate all of a stream", "acta remove orders order/42", to.remove,
+                acta::tool::truncate, chosen);
+  add_store(remove, to.remove);
+  remove->add_option("STREAM", to.remove.stream, "CATEGORY/KEY")->required();
 }
 
 void add_text(CLI::App& app, arguments& to, action& chosen) {
@@ -138,6 +169,7 @@ int run(int argc, char** argv) {
   arguments all;
   action chosen;
   add_care(app, all, chosen);
+  add_mending(app, all, chosen);
   add_text(app, all, chosen);
   add_looks(app, all, chosen);
   try {

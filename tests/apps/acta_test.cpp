@@ -88,7 +88,7 @@ protected:
 };
 
 TEST_F(acta_program, verifies_a_store) {
-  EXPECT_EQ(out_of({"verify", at("store")}), "7 records of 4 streams, 0 problems\n");
+  EXPECT_TRUE(out_of({"verify", at("store")}).starts_with("7 records of 4 streams, 0 problems; "));
   EXPECT_EQ(json::parse(out_of({"verify", at("store"), "--json"}))["problems"], 0);
   {
     auto log = storage::open_log(path("store")).value();
@@ -98,6 +98,44 @@ TEST_F(acta_program, verifies_a_store) {
   EXPECT_EQ(found.status, 1) << "a problem was found";
   EXPECT_NE(found.out.find("position 8, stream 9/1: category 9 has no name"), std::string::npos);
   EXPECT_NE(found.out.find("1 problems"), std::string::npos) << found.out;
+}
+
+TEST_F(acta_program, verifies_the_records_of_a_store_that_is_in_use) {
+  const auto log = storage::open_log(path("store")).value();
+  EXPECT_NE(out_of({"verify", at("store")}).find("pages not looked at"), std::string::npos);
+}
+
+TEST_F(acta_program, repairs_a_damaged_store) {
+  {
+    std::fstream file(path("store") / "log" / "data.mdb", std::ios::in | std::ios::out);
+    const auto bytes = read_all(path("store") / "log" / "data.mdb");
+    const auto at = bytes.find("of a text"); // the payload of position 6
+    ASSERT_NE(at, std::string::npos);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put('P');
+  }
+  EXPECT_EQ(run({"verify", at("store")}).status, 1);
+  const auto done = json::parse(out_of({"repair", at("store"), "--into", at("new"), "--json"}));
+  EXPECT_EQ(done["kept"], 5);
+  EXPECT_EQ(done["lost"], 2);
+  EXPECT_EQ(done["readable"], 1);
+  EXPECT_EQ(done["lost_records"].size(), 2U);
+  EXPECT_EQ(run({"verify", at("new")}).status, 0);
+  expect_failure(run({"repair", at("store"), "--into", at("new")}), 1, at("new"));
+}
+
+TEST_F(acta_program, truncates_and_removes_a_stream) {
+  const auto stream = json::parse(out_of({"streams", at("store"), "--json", "--limit", "1"}));
+  const std::string name = stream["stream"];
+  const int version = stream["version"];
+  EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", std::to_string(version)}),
+            name + " is read from version " + std::to_string(version) + '\n');
+  EXPECT_EQ(out_of({"remove", at("store"), name}),
+            name + " is removed; version " + std::to_string(version + 1) + " comes next\n");
+  expect_failure(run({"truncate", at("store"), name, "--before", "99"}), 1, name);
+  expect_failure(run({"remove", at("nowhere"), name}), 1, at("nowhere"));
+  EXPECT_FALSE(fs::exists(path("nowhere")));
+  EXPECT_EQ(run({"verify", at("store")}).status, 0);
 }
 
 TEST_F(acta_program, exports_and_imports_the_same_store) {
@@ -198,7 +236,8 @@ TEST_F(acta_program, names_what_is_wrong_in_one_line) {
 
 TEST_F(acta_program, has_help_with_examples) {
   EXPECT_NE(out_of({"--help"}).find("Exit status: 0 done; 1"), std::string::npos);
-  for (const auto* command : {"verify", "backup", "export", "import", "stats", "streams", "read"})
+  for (const auto* command : {"verify", "repair", "truncate", "remove", "backup", "export",
+                              "import", "stats", "streams", "read"})
     EXPECT_NE(out_of({command, "--help"}).find("Example:\n  acta " + std::string(command)),
               std::string::npos)
       << command;

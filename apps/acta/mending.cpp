@@ -1,0 +1,147 @@
+// Finding what is damaged, keeping what is good, and what is not read any more.
+#include "commands.hpp"
+#include "output.hpp"
+
+#include <acta/storage/event_log.hpp>
+#include <acta/storage/repair.hpp>
+#include <acta/storage/stream_name.hpp>
+#include <acta/storage/stream_writer.hpp>
+#include <acta/storage/verify.hpp>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+
+namespace acta::tool {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+/// The records done, of so many: the goal is known when the first are.
+[[nodiscard]] std::function<void(std::uint64_t, std::uint64_t)> counting_progress() {
+  return [line = std::function<void(log_position)>(),
+          last = std::uint64_t{0}](std::uint64_t done, std::uint64_t of) mutable {
+    if (!line || done < last) // repair_log() reads more than once
+      line = progress_to(log_position(of));
+    last = done;
+    line(log_position(done));
+  };
+}
+
+/// Straight from its files; of a store that is in use, the records as its log has them now.
+[[nodiscard]] result<storage::verification> find_problems(const verify_arguments& chosen) {
+  auto found = storage::verify_store(
+    chosen.store, {.max_findings = chosen.findings, .progress = counting_progress()});
+  if (found || found.error().code() != errc::store_in_use)
+    return found;
+  const auto log = storage::open_log_for_reading(chosen.store);
+  if (!log)
+    return std::unexpected(log.error());
+  return storage::verify(**log, chosen.findings, progress_to((*log)->tail()));
+}
+
+void add_findings(const storage::verification& found, ordered_json& json, std::string& text) {
+  json["findings"] = ordered_json::array();
+  for (const auto& one : found.findings) {
+    json["findings"].push_back({{"position", one.position.value()},
+                                {"file", one.file},
+                                {"byte", one.byte},
+                                {"what", one.what}});
+    text += printable(one.what) + '\n';
+  }
+}
+
+[[nodiscard]] int print_either(bool json_wanted, const ordered_json& json,
+                               const std::string& text) {
+  // Keys, and so the names of streams, may be any bytes.
+  const auto line = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n';
+  if (auto printed = print(json_wanted ? line : text); !printed)
+    return fail(printed.error());
+  return fine;
+}
+
+} // namespace
+
+int verify(const verify_arguments& chosen) {
+  const auto found = find_problems(chosen);
+  if (!found)
+    return fail(found.error());
+  ordered_json json{{"records", found->records},
+                    {"streams", found->streams},
+                    {"pages", found->pages},
+                    {"problems", found->problems}};
+  std::string text;
+  add_findings(*found, json, text);
+  text += fmt::format(
+    "{} records of {} streams, {} problems; {}\n", found->records, found->streams, found->problems,
+    found->pages != 0 ? fmt::format("{} pages", found->pages)
+                      : "pages not looked at, as the store is in use: verify a backup of it");
+  const auto printed = print_either(chosen.json, json, text);
+  return printed == fine && found->problems != 0 ? failed : printed;
+}
+
+int repair(const repair_arguments& chosen) {
+  const auto done = storage::repair_log(chosen.store, chosen.into,
+                                        {.max_lost = chosen.lost, .progress = counting_progress()});
+  if (!done)
+    return fail(done.error());
+  ordered_json json{{"kept", done->kept.value()},
+                    {"lost", done->lost},
+                    {"readable", done->readable},
+                    {"lost_records", ordered_json::array()}};
+  std::string text;
+  add_findings(done->found, json, text);
+  for (const auto& one : done->lost_records) {
+    const auto stream = one.stream ? one.stream->to_string() : std::string();
+    json["lost_records"].push_back(
+      {{"position", one.position.value()}, {"stream", stream}, {"event_type", one.event_type}});
+    text += fmt::format("lost: position {}{}{} {}\n", one.position.value(),
+                        stream.empty() ? ", which does not read" : ", stream ", printable(stream),
+                        printable(one.event_type));
+  }
+  text += fmt::format("'{}' has the records up to position {}; {} are lost, {} of them still read "
+                      "in '{}'\n",
+                      chosen.into.string(), done->kept.value(), done->lost, done->readable,
+                      chosen.store.string());
+  return print_either(chosen.json, json, text);
+}
+
+int truncate(const truncate_arguments& chosen) {
+  if (!std::filesystem::exists(chosen.store / "log" / "data.mdb")) // and do not make one
+    return fail(
+      {errc::not_found, fmt::format("'{}' holds no store; check the path", chosen.store.string())});
+  const auto log = storage::open_log(chosen.store);
+  if (!log)
+    return fail(log.error());
+  const auto stream = storage::parse_stream(**log, chosen.stream);
+  if (!stream)
+    return fail(stream.error());
+  const auto writer = storage::stream_writer::open(**log);
+  if (!writer)
+    return fail(writer.error());
+  const auto done = chosen.before == 0
+                      ? (*writer)->remove(*stream)
+                      : (*writer)->truncate(*stream, stream_version(chosen.before));
+  if (!done)
+    return fail(done.error());
+  const auto snapshot = (*log)->snapshot();
+  if (!snapshot)
+    return fail(snapshot.error());
+  const auto now = (*writer)->index().truncated(*stream, **snapshot);
+  if (!now)
+    return fail(now.error());
+  const auto text =
+    now->removed
+      ? fmt::format("{} is removed; version {} comes next\n", chosen.stream, now->before.value())
+      : fmt::format("{} is read from version {}\n", chosen.stream, now->before.value());
+  if (auto printed = print(text); !printed)
+    return fail(printed.error());
+  return fine;
+}
+
+} // namespace acta::tool
