@@ -226,19 +226,27 @@ struct read_times {
   double again_us = 0;
 };
 
-[[nodiscard]] double median_read(const storage::event_log& log, const storage::stream_index& index,
-                                 const std::vector<std::uint64_t>& streams) {
-  std::vector<double> each;
+[[nodiscard]] double median_of(std::vector<double>& all) {
+  std::ranges::sort(all);
+  return all[all.size() / 2];
+}
+
+/// Reads each stream twice in a row.
+[[nodiscard]] read_times read_each(const storage::event_log& log,
+                                   const storage::stream_index& index,
+                                   const std::vector<std::uint64_t>& streams) {
+  std::vector<double> first;
+  std::vector<double> again;
   const auto snapshot = value_or_give_up(log.snapshot());
-  for (const auto one : streams) {
-    const auto start = steady::now();
-    const auto found = value_or_give_up(index.read(stream_id(category_id(1), one), *snapshot));
-    each.push_back(seconds_since(start) * 1e6);
-    if (found.size() != 5)
-      give_up(fmt::format("stream {} has {} events", one, found.size()));
-  }
-  std::ranges::sort(each);
-  return each[each.size() / 2];
+  for (const auto one : streams)
+    for (auto* times : {&first, &again}) {
+      const auto start = steady::now();
+      const auto found = value_or_give_up(index.read(stream_id(category_id(1), one), *snapshot));
+      times->push_back(seconds_since(start) * 1e6);
+      if (found.size() != 5)
+        give_up(fmt::format("stream {} has {} events", one, found.size()));
+    }
+  return {.open_ms = 0, .first_us = median_of(first), .again_us = median_of(again)};
 }
 
 [[nodiscard]] read_times read_short_streams(const settings& with) {
@@ -256,21 +264,16 @@ struct read_times {
     // With so little memory that all of it goes to the disk.
     value_or_give_up(storage::stream_index::open(*log, {.memory = std::size_t{1} << 20U}));
   }
-  read_times found;
   const auto start = steady::now();
   const auto log = open(store.path());
   const auto index = value_or_give_up(storage::stream_index::open(*log));
-  found.open_ms = seconds_since(start) * 1e3;
+  const auto open_ms = seconds_since(start) * 1e3;
   std::mt19937_64 random(2);
-  std::vector<std::uint64_t> streams(std::min<std::uint64_t>(10'000, with.short_streams));
+  std::vector<std::uint64_t> streams(10'000);
   for (auto& one : streams)
     one = random() % with.short_streams;
-  found.first_us = median_read(*log, *index, streams);
-  std::vector<std::uint64_t> few(
-    streams.begin(),
-    streams.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(200, streams.size())));
-  (void)median_read(*log, *index, few);
-  found.again_us = median_read(*log, *index, few);
+  auto found = read_each(*log, *index, streams);
+  found.open_ms = open_ms;
   return found;
 }
 
@@ -312,7 +315,7 @@ void run(const settings& with) {
                median(indexed, flat), median(alone, flat));
   fmt::print("  {:<44}{:>12.1f}  the first time after opening, page cache warm\n",
              "us to read a stream of 5 events", reads.first_us);
-  fmt::print("  {:<44}{:>12.1f}  again\n", "us to read a stream of 5 events", reads.again_us);
+  fmt::print("  {:<44}{:>12.1f}\n", "us to read it again at once", reads.again_us);
   fmt::print("  {:<44}{:>12.1f}  {} events\n", "ms to open log and index", reads.open_ms,
              5 * with.short_streams);
 }
