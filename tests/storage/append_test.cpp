@@ -68,7 +68,7 @@ protected:
   std::unique_ptr<stream_writer> writer;
 };
 
-TEST(expected_version, matches_the_versions_it_names) {
+TEST(expected_version, matches_the_versions_it_names) { // A33
   for (const std::uint64_t actual : {0U, 1U, 2U, 99U}) {
     EXPECT_TRUE(any.matches(stream_version(actual)));
     EXPECT_EQ(none.matches(stream_version(actual)), actual == 0);
@@ -77,7 +77,7 @@ TEST(expected_version, matches_the_versions_it_names) {
   }
 }
 
-TEST_P(append_test, succeeds_at_each_exact_version_in_turn) {
+TEST_P(append_test, succeeds_at_each_exact_version_in_turn) { // A1, A9, A21
   EXPECT_EQ(append(order, at(0))->versions, std::vector{stream_version(1)});
   EXPECT_EQ(append(order, at(1), 2)->versions, std::vector{stream_version(3)});
   const auto third = append(order, at(3));
@@ -86,25 +86,25 @@ TEST_P(append_test, succeeds_at_each_exact_version_in_turn) {
   EXPECT_EQ(version(order), 4U);
 }
 
-TEST_P(append_test, never_checks_any_version) {
+TEST_P(append_test, never_checks_any_version) { // A2
   for (const auto count : {3U, 2U, 1U})
     EXPECT_TRUE(append(order, any, count));
   EXPECT_EQ(version(order), 6U);
 }
 
-TEST_P(append_test, of_a_new_stream_fails_where_there_is_one) {
+TEST_P(append_test, of_a_new_stream_fails_where_there_is_one) { // A3
   EXPECT_TRUE(append(order, none));
   expect_refused(order, none, "no events", 1);
 }
 
-TEST_P(append_test, to_a_stream_that_must_exist_fails_where_there_is_none) {
+TEST_P(append_test, to_a_stream_that_must_exist_fails_where_there_is_none) { // A4, A22
   expect_refused(order, exists, "a stream with events", 0);
   expect_refused(order, at(1), "version 1", 0);
   EXPECT_TRUE(append(order, any, 3));
   EXPECT_TRUE(append(order, exists));
 }
 
-TEST_P(append_test, fails_at_every_other_version_and_changes_nothing) {
+TEST_P(append_test, fails_at_every_other_version_and_changes_nothing) { // A5, A6, A7, A8
   ASSERT_TRUE(append(order, any, 3));
   expect_refused(order, at(0), "no events", 3);
   expect_refused(order, at(1), "version 1", 3);
@@ -113,14 +113,14 @@ TEST_P(append_test, fails_at_every_other_version_and_changes_nothing) {
   EXPECT_TRUE(append(order, at(3)));
 }
 
-TEST_P(append_test, of_nothing_succeeds_and_makes_no_stream) {
+TEST_P(append_test, of_nothing_succeeds_and_makes_no_stream) { // A13
   EXPECT_EQ(append(order, none, 0)->position, log_position(0));
   EXPECT_EQ(version(order), 0U);
   ASSERT_FALSE(append(order, exists, 0)) << "its condition is checked all the same";
   EXPECT_EQ(writer->append({})->position, log_position(0));
 }
 
-TEST_P(append_test, of_five_at_once_at_one_version_lets_one_through) {
+TEST_P(append_test, of_five_at_once_at_one_version_lets_one_through) { // A15
   std::atomic<int> accepted = 0;
   std::atomic<int> refused = 0;
   {
@@ -137,7 +137,7 @@ TEST_P(append_test, of_five_at_once_at_one_version_lets_one_through) {
   EXPECT_EQ(version(order), 10U);
 }
 
-TEST_P(append_test, of_four_at_once_at_any_version_stores_all) {
+TEST_P(append_test, of_four_at_once_at_any_version_stores_all) { // A16
   ASSERT_TRUE(append(order, any, 3));
   {
     std::vector<std::jthread> threads;
@@ -147,7 +147,34 @@ TEST_P(append_test, of_four_at_once_at_any_version_stores_all) {
   EXPECT_EQ(version(order), 7U);
 }
 
-TEST_P(append_test, to_several_streams_is_one_step) {
+TEST_P(append_test, of_ten_at_once_under_conditions_on_the_same_streams_lets_one_through) { // A17
+  std::atomic<int> accepted = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint64_t i = 0; i < 10; ++i)
+      threads.emplace_back([&, i] { // each writes a stream of its own, if neither of two exists
+        const std::array one{event};
+        const std::array step{stream_append{i % 2 == 0 ? order : other, none, one},
+                              stream_append{i % 2 == 0 ? other : order, none, {}},
+                              stream_append{stream_id(category_id(1), 100 + i), any, one}};
+        accepted += writer->append(step) ? 1 : 0;
+      });
+  }
+  EXPECT_EQ(accepted, 1);
+  EXPECT_EQ(version(order) + version(other), 1U);
+}
+
+TEST_P(append_test, at_once_to_different_streams_does_not_conflict) { // A18, A19
+  {
+    std::vector<std::jthread> threads;
+    for (const auto* to : {&order, &other})
+      threads.emplace_back([&, to] { EXPECT_TRUE(append(*to, none)); });
+  }
+  EXPECT_EQ(version(order), 1U);
+  EXPECT_EQ(version(other), 1U);
+}
+
+TEST_P(append_test, to_several_streams_is_one_step) { // A29
   const std::array first{event};
   const std::array two{event, event};
   ASSERT_TRUE(append(other, any));
@@ -161,6 +188,7 @@ TEST_P(append_test, to_several_streams_is_one_step) {
 }
 
 TEST_P(append_test, to_several_streams_fails_whole_and_names_every_condition_that_does_not_hold) {
+  // A10, A30
   const stream_id third(category_id(1), 9);
   ASSERT_TRUE(append(order, any, 2));
   const std::array events{event};
@@ -179,7 +207,7 @@ TEST_P(append_test, to_several_streams_fails_whole_and_names_every_condition_tha
   EXPECT_EQ(log->tail(), log_position(2));
 }
 
-TEST_P(append_test, may_depend_on_streams_it_does_not_write) {
+TEST_P(append_test, may_depend_on_streams_it_does_not_write) { // A30
   ASSERT_TRUE(append(other, any));
   const std::array events{event};
   const std::array step{stream_append{order, none, events}, stream_append{other, at(1), {}}};
@@ -188,7 +216,7 @@ TEST_P(append_test, may_depend_on_streams_it_does_not_write) {
   EXPECT_EQ(version(other), 1U);
 }
 
-TEST_P(append_test, refuses_steps_that_make_no_sense_whole) {
+TEST_P(append_test, refuses_steps_that_make_no_sense_whole) { // A11, A31, A34
   const std::array events{event};
   const std::array twice{stream_append{order, any, events}, stream_append{order, any, events}};
   EXPECT_EQ(writer->append(twice).error().code(), errc::invalid_argument);
@@ -218,7 +246,7 @@ TEST_P(append_test, refuses_steps_that_make_no_sense_whole) {
   EXPECT_TRUE(append(order, at(0))) << "the stream is at its old version";
 }
 
-TEST_P(append_test, keeps_streams_apart_whose_hashes_collide) {
+TEST_P(append_test, keeps_streams_apart_whose_hashes_collide) { // A25
   std::unordered_map<std::uint64_t, std::uint64_t> seen; // the 30 bits an index looks at -> key
   std::uint64_t key = 1;
   while (seen.emplace(stream_hash(stream_id(category_id(1), key)) >> 34U, key).second)
@@ -233,7 +261,7 @@ TEST_P(append_test, keeps_streams_apart_whose_hashes_collide) {
   EXPECT_EQ(version(second), 1U);
 }
 
-TEST_P(append_test, takes_keys_and_names_of_any_length_allowed) {
+TEST_P(append_test, takes_keys_and_names_of_any_length_allowed) { // A24
   const auto long_key =
     stream_id::from_text(category_id(1), std::string(limits::max_key_size, 'k'));
   ASSERT_TRUE(long_key);
@@ -247,7 +275,7 @@ TEST_P(append_test, takes_keys_and_names_of_any_length_allowed) {
 }
 
 // C59
-TEST_P(append_test, stores_what_it_was_given) {
+TEST_P(append_test, stores_what_it_was_given) { // A35
   const std::string metadata = "correlation 1";
   const std::array events{new_event{.type = event_type_id(3),
                                     .payload = std::as_bytes(std::span(payload)),

@@ -69,14 +69,14 @@ protected:
   std::unique_ptr<storage::log_snapshot> snapshot;
 };
 
-TEST_P(reading_test, a_stream_gives_its_events_in_order) {
+TEST_P(reading_test, a_stream_gives_its_events_in_order) { // C47
   fill();
   EXPECT_EQ(versions(five, 0), (numbers{1, 2, 3, 4, 5}));
   EXPECT_EQ(versions(five, 1), (numbers{1, 2, 3, 4, 5}));
   EXPECT_EQ(index->version(five, *snapshot), stream_version(5));
 }
 
-TEST_P(reading_test, a_stream_can_be_read_from_any_version_and_in_batches) {
+TEST_P(reading_test, a_stream_can_be_read_from_any_version_and_in_batches) { // C48, C50, C51, C77
   fill();
   EXPECT_EQ(versions(five, 3), (numbers{3, 4, 5}));
   EXPECT_EQ(versions(five, 1, 3), (numbers{1, 2, 3}));
@@ -87,7 +87,7 @@ TEST_P(reading_test, a_stream_can_be_read_from_any_version_and_in_batches) {
   EXPECT_EQ(versions(five, 2, 0), numbers{});
 }
 
-TEST_P(reading_test, a_range_beyond_the_end_is_empty_and_one_over_it_is_cut) {
+TEST_P(reading_test, a_range_beyond_the_end_is_empty_and_one_over_it_is_cut) { // C67
   fill();
   EXPECT_EQ(versions(five, 6), numbers{});
   EXPECT_EQ(versions(five, UINT64_MAX), numbers{});
@@ -95,7 +95,7 @@ TEST_P(reading_test, a_range_beyond_the_end_is_empty_and_one_over_it_is_cut) {
   EXPECT_EQ(versions(five, 4, std::numeric_limits<std::size_t>::max()), (numbers{4, 5}));
 }
 
-TEST_P(reading_test, a_stream_read_backward_is_the_exact_reverse) {
+TEST_P(reading_test, a_stream_read_backward_is_the_exact_reverse) { // C66, C69
   fill();
   EXPECT_EQ(versions(five, UINT64_MAX, 100, backward), (numbers{5, 4, 3, 2, 1}));
   EXPECT_EQ(versions(five, 3, 100, backward), (numbers{3, 2, 1}));
@@ -103,7 +103,7 @@ TEST_P(reading_test, a_stream_read_backward_is_the_exact_reverse) {
   EXPECT_EQ(versions(five, 0, 100, backward), numbers{});
 }
 
-TEST_P(reading_test, an_unknown_stream_has_no_events_and_version_0) {
+TEST_P(reading_test, an_unknown_stream_has_no_events_and_version_0) { // C53, C62
   fill();
   const stream_id unknown(category_id(1), 99);
   EXPECT_EQ(versions(unknown, 0), numbers{});
@@ -111,13 +111,13 @@ TEST_P(reading_test, an_unknown_stream_has_no_events_and_version_0) {
   EXPECT_EQ(index->version(unknown, *snapshot), stream_version(0));
 }
 
-TEST_P(reading_test, two_streams_do_not_see_each_others_events) {
+TEST_P(reading_test, two_streams_do_not_see_each_others_events) { // C64
   fill();
   EXPECT_EQ(positions(index->read(five, *snapshot)), (numbers{1, 3, 5, 7, 9}));
   EXPECT_EQ(positions(index->read(other, *snapshot)), (numbers{2, 4, 6, 8}));
 }
 
-TEST_P(reading_test, an_event_comes_back_as_it_was_stored) {
+TEST_P(reading_test, an_event_comes_back_as_it_was_stored) { // C63, C74
   const std::string text = "Grüße, 世界";
   const finished_record record(*stream_id::from_text(category_id(3), "straße"), 1, text, 0, 77, 9,
                                "who: me");
@@ -146,7 +146,7 @@ TEST_P(reading_test, a_snapshot_older_than_the_index_hides_what_came_later) {
   EXPECT_EQ(versions(five, 0), (numbers{1, 2, 3}));
 }
 
-TEST_P(reading_test, all_gives_every_event_forward_and_backward_from_anywhere) {
+TEST_P(reading_test, all_gives_every_event_forward_and_backward_from_anywhere) { // D78, D87
   constexpr std::uint64_t count = limits::cursor_batch * 2 + 3;
   append(1, 1, count);
   catch_up();
@@ -164,7 +164,7 @@ TEST_P(reading_test, all_gives_every_event_forward_and_backward_from_anywhere) {
   EXPECT_EQ(scan(log_position(0), {.way = backward}), numbers{});
 }
 
-TEST_P(reading_test, an_empty_log_has_nothing_in_either_direction) {
+TEST_P(reading_test, an_empty_log_has_nothing_in_either_direction) { // D82
   catch_up();
   EXPECT_EQ(scan(log_position(1)), numbers{});
   EXPECT_EQ(scan(end, {.way = backward}), numbers{});
@@ -172,7 +172,7 @@ TEST_P(reading_test, an_empty_log_has_nothing_in_either_direction) {
   EXPECT_EQ(snapshot->position_before(INT64_MIN), log_position(0));
 }
 
-TEST_P(reading_test, what_is_read_from_the_tail_on_is_what_is_appended_later) {
+TEST_P(reading_test, what_is_read_from_the_tail_on_is_what_is_appended_later) { // D83
   append(1, 1, 3);
   catch_up();
   const auto tail = snapshot->tail();
@@ -182,7 +182,7 @@ TEST_P(reading_test, what_is_read_from_the_tail_on_is_what_is_appended_later) {
   EXPECT_EQ(scan(tail.next()), (numbers{4, 5}));
 }
 
-TEST_P(reading_test, a_filter_by_category_or_event_type_keeps_the_positions) {
+TEST_P(reading_test, a_filter_by_category_or_event_type_keeps_the_positions) { // D85
   for (std::uint64_t i = 1; i <= 300; ++i) {
     const finished_record record(stream_id(category_id(static_cast<std::uint16_t>(1 + i % 2)), i),
                                  1, "x", 0, 0, static_cast<std::uint16_t>(1 + i % 3));
@@ -209,7 +209,7 @@ TEST_P(reading_test, a_filter_by_category_or_event_type_keeps_the_positions) {
   expect({.category = category_id(9)}, [](std::uint64_t) { return false; });
 }
 
-TEST_P(reading_test, what_was_recorded_at_a_time_or_later_follows_the_position_before_it) {
+TEST_P(reading_test, what_was_recorded_at_a_time_or_later_follows_the_position_before_it) { // D84
   for (std::uint64_t i = 1; i <= 100; ++i) {
     const finished_record record(five, i, "x");
     const std::array records{record.bytes()};
