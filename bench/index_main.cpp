@@ -280,6 +280,7 @@ struct read_times {
 template <class Get>
 [[nodiscard]] double median(const std::vector<measured>& all, Get get) {
   std::vector<double> values;
+  values.reserve(all.size());
   for (const auto& one : all)
     values.push_back(get(one));
   std::ranges::sort(values);

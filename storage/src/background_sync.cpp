@@ -42,8 +42,10 @@ background_sync::~background_sync() {
   changed_.notify_one();
   stop_asked_.notify_one();
   thread_.join();
-  if (!has_failed_.load(std::memory_order_relaxed))
-    (void)point_.finish(); // where it fails, the file stays, and opening the store goes by it
+  if (has_failed_.load(std::memory_order_relaxed))
+    return;
+  // Where it fails, the file stays, and opening the store goes by it.
+  [[maybe_unused]] const auto finished = point_.finish();
 }
 
 // The thread clears `changed_` before it syncs, so a commit after that sets it again, and one

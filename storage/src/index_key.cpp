@@ -28,21 +28,19 @@ constexpr std::byte escaped{0xff};
                              std::array<std::byte, limits::max_key_size>& text,
                              std::size_t& size) noexcept {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (bytes[i] == zero) {
-      if (++i == bytes.size() || (bytes[i] != ended && bytes[i] != escaped))
-        return false;
-      if (bytes[i] == ended) {
+    const auto one = bytes[i];
+    if (one == zero) {
+      ++i;
+      if (i < bytes.size() && bytes[i] == ended) {
         bytes = bytes.subspan(i + 1);
         return true;
       }
-      if (size == text.size())
+      if (i == bytes.size() || bytes[i] != escaped)
         return false;
-      text[size++] = zero;
-    } else if (size == text.size()) {
-      return false;
-    } else {
-      text[size++] = bytes[i];
     }
+    if (size == text.size())
+      return false;
+    text[size++] = one;
   }
   return false;
 }
