@@ -111,7 +111,7 @@ private:
 
   struct chunk;
   [[nodiscard]] result<std::optional<chunk>> get(const index_key& of, MDB_cursor_op how) const;
-  [[nodiscard]] result<std::optional<chunk>> at_or_before(const index_key& key) const;
+  [[nodiscard]] result<std::optional<chunk>> at_or_before(const index_key& wanted) const;
 
   const index_file* of_;
   MDB_txn* transaction_;

@@ -41,7 +41,7 @@ private:
 
   [[nodiscard]] result<void> begin();
   [[nodiscard]] result<void> commit();
-  [[nodiscard]] result<std::optional<last_entry>> find_last(index_key& key, bool& at_end) const;
+  [[nodiscard]] result<std::optional<last_entry>> find_last(index_key& wanted, bool& at_end) const;
   [[nodiscard]] result<std::uint64_t> first_version(const index_batch::event& event) const;
   [[nodiscard]] std::unexpected<error> gap(const index_key& key, const index_batch::event& event,
                                            std::uint64_t expected) const;

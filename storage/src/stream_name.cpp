@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace acta::storage {
 
@@ -17,8 +18,9 @@ constexpr std::string_view text_mark = "text:";
 
 [[nodiscard]] std::optional<std::uint64_t> parse_integer(std::string_view text) {
   std::uint64_t number = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, code] = std::from_chars(text.data(), end, number);
+  const auto* begin = std::to_address(text.begin());
+  const auto* end = std::to_address(text.end());
+  const auto [stop, code] = std::from_chars(begin, end, number);
   const bool one_way_to_write_it = text == "0" || !text.starts_with('0');
   if (code != std::errc() || stop != end || !one_way_to_write_it)
     return std::nullopt;
