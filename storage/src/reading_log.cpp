@@ -119,8 +119,8 @@ log_position reading_log::tail() const noexcept {
                              directory.string()));
 }
 
-/// True if the environment has the file that is in the directory now, and not one that compact()
-/// has replaced meanwhile.
+/// True if the environment has the file that is in the directory now, and not one that
+/// somebody has replaced meanwhile, by putting a backup in its place.
 [[nodiscard]] bool is_current(const lmdb_environment& environment) {
   mdb_filehandle_t open{};
   struct stat has{};
@@ -131,7 +131,7 @@ log_position reading_log::tail() const noexcept {
 }
 
 [[nodiscard]] result<log_environment> open_environment(const std::filesystem::path& directory) {
-  constexpr int attempts = 3; // a store is not compacted twice in a row
+  constexpr int attempts = 3; // it is not replaced twice in a row
   for (int attempt = 0; attempt < attempts; ++attempt) {
     auto environment =
       log_environment::open(directory / "log", {.map_size = 0, .flags = MDB_RDONLY});

@@ -92,8 +92,8 @@ class engine {
 public:
   /// Makes the categories, event types and schemas of the aggregates known to the store, brings the
   /// index of streams up to the log, and starts the threads. What the index has on disk is not read
-  /// again, so a store of any size opens in less than a second; what it has not is checked, and
-  /// takes about a second for a million events. Errors: those of the log and of the index;
+  /// again, so that opening takes no longer as the store grows; what it has not is read and
+  /// checked. Errors: those of the log and of the index;
   /// errc::incompatible_schema if the aggregates would misread stored events (see
   /// storage::register_schemas()); errc::invalid_argument for upcasters (see upcasters::bind()).
   template <domain::aggregate... Aggregates>

@@ -19,7 +19,7 @@ struct stream_index_options {
   /// whose index is in memory too, 4 bytes an event and 11 to 21 a stream.
   std::size_t memory = limits::default_index_memory;
   /// Called by open() now and then, on its thread, with the position reached and the tail: building
-  /// the index of a large log takes about a second for a million events.
+  /// the index of a large log takes seconds to minutes.
   std::function<void(log_position, log_position)> progress{};
 };
 
