@@ -58,7 +58,7 @@ private:
   synced_point(const lmdb_environment& of, std::filesystem::path path, file out, file data) noexcept
       : of_(&of), path_(std::move(path)), out_(std::move(out)), data_(std::move(data)) {}
 
-  [[nodiscard]] result<MDB_txn*> begin_at_newest(void* meta_page) const;
+  [[nodiscard]] result<MDB_txn*> begin_at_newest(void* to) const;
   [[nodiscard]] result<void> write(const void* meta_page);
 
   const lmdb_environment* of_;
