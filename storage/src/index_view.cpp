@@ -44,14 +44,14 @@ index_view::index_view(const event_log& log, const retention_categories& retenti
 result<std::vector<record_view>> index_view::read(const stream_id& stream,
                                                   const log_snapshot& snapshot, stream_version from,
                                                   std::size_t max, direction way) const {
-  const auto first = truncated(stream, snapshot);
+  const auto first = first_read(stream, snapshot);
   if (!first)
     return std::unexpected(first.error());
   if (max == 0)
     return std::vector<record_view>{};
   if (way == direction::forward)
-    return read_forward(stream, snapshot, std::max(from, first->before).value(), max);
-  return read_backward(stream, snapshot, from.value(), first->before.value(), max);
+    return read_forward(stream, snapshot, std::max(from, *first).value(), max);
+  return read_backward(stream, snapshot, from.value(), first->value(), max);
 }
 
 result<stream_version> index_view::version(const stream_id& stream,
@@ -61,10 +61,10 @@ result<stream_version> index_view::version(const stream_id& stream,
     return std::unexpected(newest.error());
   if (!newest->empty())
     return newest->front().version();
-  const auto first = truncated(stream, snapshot); // its events may all be archived
+  const auto first = first_read(stream, snapshot); // its events may all be archived
   if (!first)
     return std::unexpected(first.error());
-  return stream_version(first->before.value() - 1);
+  return stream_version(first->value() - 1);
 }
 
 bool index_view::surely_absent(const stream_id& stream) const {
@@ -148,15 +148,54 @@ result<std::vector<record_view>> index_view::read_disk(const stream_id& stream,
   return records;
 }
 
-result<truncation> index_view::truncated(const stream_id& stream,
-                                         const log_snapshot& snapshot) const {
+/// One or none.
+result<std::vector<record_view>> index_view::newest_truncation(const stream_id& stream,
+                                                               const log_snapshot& snapshot) const {
   const auto truncations = retention_.of(stream.category());
   if (truncations == category_id(0))
-    return truncation{};
-  const auto newest = read_backward(in_category(stream, truncations), snapshot, UINT64_MAX, 1, 1);
+    return std::vector<record_view>{};
+  return read_backward(in_category(stream, truncations), snapshot, UINT64_MAX, 1, 1);
+}
+
+/// As truncated(), without the checksum, which takes time for every byte of a state.
+result<stream_version> index_view::first_read(const stream_id& stream,
+                                              const log_snapshot& snapshot) const {
+  const auto newest = newest_truncation(stream, snapshot);
   if (!newest)
     return std::unexpected(newest.error());
-  return newest->empty() ? truncation{} : read_truncation(newest->front());
+  if (newest->empty())
+    return truncation{}.before;
+  const auto read = read_truncation(newest->front());
+  if (!read)
+    return std::unexpected(read.error());
+  return read->before;
+}
+
+result<truncation> index_view::truncated(const stream_id& stream,
+                                         const log_snapshot& snapshot) const {
+  const auto newest = newest_truncation(stream, snapshot);
+  if (!newest)
+    return std::unexpected(newest.error());
+  if (newest->empty())
+    return truncation{};
+  if (auto sound = newest->front().verify(); !sound)
+    return failure(sound);
+  return read_truncation(newest->front());
+}
+
+result<log_position> index_view::position(const stream_id& stream, stream_version version,
+                                          const log_snapshot& snapshot) const {
+  result<std::vector<record_view>> found;
+  if (version != stream_version(0))
+    found = read_backward(stream, snapshot, version.value(), version.value(), 1);
+  if (!found)
+    return std::unexpected(found.error());
+  if (found->empty())
+    return failure(errc::not_found,
+                   fmt::format("stream {}: version {} is not in the log",
+                               stream.to_string(log_.category_name(stream.category())),
+                               version.value()));
+  return found->front().position();
 }
 
 result<std::vector<record_view>> index_view::read_forward(const stream_id& stream,
@@ -273,12 +312,14 @@ result<std::vector<stream_info>> index_view::streams(const log_snapshot& snapsho
     if (!page)
       return std::unexpected(page.error());
     for (const auto& [key, stream] : *page) {
-      const auto newest =
-        read(stream, snapshot, stream_version(UINT64_MAX), 1, direction::backward);
+      const auto newest = version(stream, snapshot);
       if (!newest)
         return std::unexpected(newest.error());
-      if (!newest->empty() && found.size() < max) // else it was removed, or is newer
-        found.push_back({stream, newest->front().version()});
+      const auto first = truncated(stream, snapshot);
+      if (!first)
+        return std::unexpected(first.error());
+      if (exists(*first, *newest) && found.size() < max) // else it was removed, or is newer
+        found.push_back({stream, *newest});
     }
     if (found.size() == max || page->size() < max)
       return found;

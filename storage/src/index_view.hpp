@@ -37,6 +37,8 @@ public:
   /// What its newest truncation says.
   [[nodiscard]] result<truncation> truncated(const stream_id& stream,
                                              const log_snapshot& snapshot) const;
+  [[nodiscard]] result<log_position> position(const stream_id& stream, stream_version version,
+                                              const log_snapshot& snapshot) const;
   [[nodiscard]] bool surely_absent(const stream_id& stream) const;
   [[nodiscard]] result<std::vector<stream_info>> streams(const log_snapshot& snapshot,
                                                          std::size_t max,
@@ -44,6 +46,10 @@ public:
                                                          category_id category) const;
 
 private:
+  [[nodiscard]] result<std::vector<record_view>>
+  newest_truncation(const stream_id& stream, const log_snapshot& snapshot) const;
+  [[nodiscard]] result<stream_version> first_read(const stream_id& stream,
+                                                  const log_snapshot& snapshot) const;
   [[nodiscard]] bool has_none(const stream_id& stream) const;
   [[nodiscard]] result<std::vector<record_view>> read_forward(const stream_id& stream,
                                                               const log_snapshot& snapshot,

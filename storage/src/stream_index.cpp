@@ -269,6 +269,11 @@ result<truncation> stream_index::truncated(const stream_id& stream,
   return implementation_->view().truncated(stream, snapshot);
 }
 
+result<log_position> stream_index::position(const stream_id& stream, stream_version version,
+                                            const log_snapshot& snapshot) const {
+  return implementation_->view().position(stream, version, snapshot);
+}
+
 result<std::vector<stream_info>> stream_index::streams(const log_snapshot& snapshot,
                                                        std::size_t max,
                                                        const std::optional<stream_id>& after,

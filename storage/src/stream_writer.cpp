@@ -5,7 +5,6 @@
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 #include <acta/storage/record.hpp>
-#include <acta/storage/schema.hpp>
 
 #include <fmt/format.h>
 
@@ -159,12 +158,12 @@ stream_writer::check_conditions(std::span<const stream_append> step) const {
     if (!first)
       return std::unexpected(first.error());
     versions.push_back(*actual);
-    if (!part.expected.matches(*actual, *actual >= first->before))
-      violated +=
-        fmt::format("stream {}: expected {}, and it has version {}{}; ",
-                    part.stream.to_string(log_.category_name(part.stream.category())),
-                    part.expected.to_string(), actual->value(),
-                    *actual < first->before && actual->value() != 0 ? " and was removed" : "");
+    const bool there = exists(*first, *actual);
+    if (!part.expected.matches(*actual, there))
+      violated += fmt::format("stream {}: expected {}, and it has version {}{}; ",
+                              part.stream.to_string(log_.category_name(part.stream.category())),
+                              part.expected.to_string(), actual->value(),
+                              !there && actual->value() != 0 ? " and was removed" : "");
   }
   ensure(versions.size() == step.size(), "each stream has a version");
   if (!violated.empty())
@@ -205,55 +204,87 @@ result<log_position> stream_writer::store(std::span<const stream_append> step,
   return last;
 }
 
-result<log_position> stream_writer::truncate(const stream_id& stream, stream_version before) {
-  return truncate_or_remove(stream, before);
-}
+/// A stream as it is now.
+struct stream_writer::stream_now {
+  std::unique_ptr<log_snapshot> snapshot; ///< With the state in `truncated`.
+  stream_version version;
+  truncation truncated;
+  std::string name;
+};
 
-result<log_position> stream_writer::remove(const stream_id& stream) {
-  return truncate_or_remove(stream, std::nullopt);
-}
-
-/// Removes it if there is no version.
-result<log_position>
-stream_writer::truncate_or_remove(const stream_id& stream,
-                                  std::optional<stream_version> first_to_keep) {
-  const std::lock_guard guard(mutex_);
+result<stream_writer::stream_now> stream_writer::look_at(const stream_id& stream) const {
   if (auto indexed = index_->catch_up(); !indexed)
     return failure(indexed);
-  auto taken = log_.snapshot();
-  if (!taken)
-    return failure(taken);
-  const auto& snapshot = **taken;
-  const auto version = index_->version(stream, snapshot);
+  auto snapshot = log_.snapshot();
+  if (!snapshot)
+    return failure(snapshot);
+  const auto version = index_->version(stream, **snapshot);
   if (!version)
     return std::unexpected(version.error());
-  const auto before = first_to_keep.value_or(version->next());
-  const auto category = log_.category_name(stream.category());
-  if (before > version->next())
+  const auto truncated = index_->truncated(stream, **snapshot);
+  if (!truncated)
+    return std::unexpected(truncated.error());
+  return stream_now{.snapshot = std::move(*snapshot),
+                    .version = *version,
+                    .truncated = *truncated,
+                    .name = stream.to_string(log_.category_name(stream.category()))};
+}
+
+result<log_position> stream_writer::truncate(const stream_id& stream, stream_version before,
+                                             const stream_snapshot* state) {
+  const std::lock_guard guard(mutex_);
+  const auto now = look_at(stream);
+  if (!now)
+    return std::unexpected(now.error());
+  if (before > now->version.next())
     return failure(errc::invalid_argument,
                    fmt::format("stream {}: it has version {}, so nothing before version {} can be "
                                "truncated; {} at most",
-                               stream.to_string(category), version->value(), before.value(),
-                               version->value() + 1));
-  const auto first = index_->truncated(stream, snapshot);
-  if (!first)
-    return std::unexpected(first.error());
-  if (before <= first->before)
+                               now->name, now->version.value(), before.value(),
+                               now->version.value() + 1));
+  if (state != nullptr && (state->version.next() < before || state->version > now->version))
+    return failure(errc::invalid_argument,
+                   fmt::format("stream {}: its state at version {} does not reach from what is "
+                               "truncated, before version {}, to what is there, up to version {}",
+                               now->name, state->version.value(), before.value(),
+                               now->version.value()));
+  auto kept = now->truncated.state;
+  if (kept && kept->version.next() < before)
+    kept.reset();
+  if (state != nullptr && (!kept || kept->version < state->version))
+    kept = *state;
+  const auto& was = now->truncated;
+  const bool has_newer_state = kept && before == was.before && before != stream_version(1)
+                               && !was.removed
+                               && (!was.state || was.state->version < kept->version);
+  if (before <= was.before && !has_newer_state)
     return log_.tail();
-  const auto truncations =
-    log_.register_category(std::string(retention_prefix) + std::string(category));
-  if (!truncations)
-    return std::unexpected(truncations.error());
-  const auto type = log_.register_event_type(truncated_event);
-  if (!type)
-    return std::unexpected(type.error());
-  const event_schema schema{.type = *type, .bfbs = schema_of_truncations()};
-  if (auto known = register_schemas(log_, {&schema, 1}); !known)
-    return failure(known);
-  const auto payload = truncation_payload({.before = before, .removed = before > *version});
-  const new_event event{.type = *type, .payload = payload};
-  const stream_append step{in_category(stream, *truncations), expected_version::any(), {&event, 1}};
-  const auto earlier = index_->version(step.stream, snapshot);
+  return store_truncation(
+    stream, *now, {.before = before, .removed = before > now->version && !kept, .state = kept});
+}
+
+result<log_position> stream_writer::remove(const stream_id& stream) {
+  const std::lock_guard guard(mutex_);
+  const auto now = look_at(stream);
+  if (!now)
+    return std::unexpected(now.error());
+  if (!exists(now->truncated, now->version))
+    return log_.tail();
+  return store_truncation(stream, *now, {.before = now->version.next(), .removed = true});
+}
+
+result<log_position> stream_writer::store_truncation(const stream_id& stream, const stream_now& now,
+                                                     const truncation& what) {
+  const auto payload = truncation_payload(what, now.name);
+  if (!payload)
+    return std::unexpected(payload.error());
+  const auto ids = register_truncations(log_, stream.category());
+  if (!ids)
+    return std::unexpected(ids.error());
+  const new_event event{.type = ids->event, .payload = *payload};
+  const stream_append step{
+    in_category(stream, ids->category), expected_version::any(), {&event, 1}};
+  const auto earlier = index_->version(step.stream, *now.snapshot);
   if (!earlier)
     return std::unexpected(earlier.error());
   return store({&step, 1}, {&*earlier, 1}, {});

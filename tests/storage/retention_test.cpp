@@ -1,15 +1,22 @@
 #include "../support/any_log.hpp"
 
 #include <acta/storage/event_json.hpp>
+#include <acta/storage/json_lines.hpp>
 #include <acta/storage/stream_writer.hpp>
 #include <acta/storage/verify.hpp>
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace acta::tests {
@@ -17,6 +24,7 @@ namespace {
 
 using storage::direction;
 using storage::stream_append;
+using storage::stream_snapshot;
 using storage::stream_writer;
 
 using numbers = std::vector<std::uint64_t>;
@@ -161,6 +169,177 @@ TEST_P(retention_test, a_removed_stream_is_not_listed_and_truncations_are_no_str
   EXPECT_EQ(listed->front().version, stream_version(2));
 }
 
+/// A state of `order`, of bytes that count from 1, with all that a stored snapshot has.
+class kept_state_test : public retention_test {
+protected:
+  [[nodiscard]] stream_snapshot state_at(std::uint64_t version) const {
+    return {.version = stream_version(version),
+            .position = log_position(version),
+            .event_checksum = 11,
+            .recorded_at_ns = 12,
+            .schema_hash = 13,
+            .metadata = std::as_bytes(std::span(commands_)),
+            .state = std::as_bytes(std::span(bytes_))};
+  }
+  [[nodiscard]] bool truncate(std::uint64_t before, const stream_snapshot& state) const {
+    return writer->truncate(order, stream_version(before), &state).has_value();
+  }
+  [[nodiscard]] std::optional<std::uint64_t> kept_version() const {
+    const auto snapshot = log->snapshot();
+    const auto now = writer->index().truncated(order, **snapshot);
+    EXPECT_TRUE(now) << now.error().message();
+    return now->state ? std::optional(now->state->version.value()) : std::nullopt;
+  }
+
+private:
+  std::string commands_ = "commands";
+  std::string bytes_ = "\1\2\3\4\5\6\7\10\11";
+};
+
+TEST_P(kept_state_test, is_read_as_it_was_given) {
+  ASSERT_TRUE(truncate(4, state_at(4)));
+  open(); // it is in the log
+  const auto snapshot = log->snapshot();
+  const auto now = writer->index().truncated(order, **snapshot);
+  ASSERT_TRUE(now && now->state);
+  const auto given = state_at(4);
+  EXPECT_EQ(now->before, stream_version(4));
+  EXPECT_FALSE(now->removed);
+  EXPECT_EQ(now->state->version, given.version);
+  EXPECT_EQ(now->state->position, given.position);
+  EXPECT_EQ(now->state->event_checksum, given.event_checksum);
+  EXPECT_EQ(now->state->recorded_at_ns, given.recorded_at_ns);
+  EXPECT_EQ(now->state->schema_hash, given.schema_hash);
+  EXPECT_TRUE(std::ranges::equal(now->state->metadata, given.metadata));
+  EXPECT_TRUE(std::ranges::equal(now->state->state, given.state));
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(now->state->state.data()) % 8, 0U);
+}
+
+TEST_P(kept_state_test, must_reach_from_what_is_truncated_to_what_is_there) {
+  for (const std::uint64_t version : {2U, 6U}) {
+    const auto state = state_at(version);
+    const auto refused = writer->truncate(order, stream_version(4), &state);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), errc::invalid_argument);
+    EXPECT_NE(refused.error().message().find("order/42: its state at version"), std::string::npos)
+      << refused.error().message();
+  }
+  EXPECT_EQ(versions(order, stream_version(1)).size(), 5U);
+  EXPECT_TRUE(truncate(4, state_at(3)));
+}
+
+TEST_P(kept_state_test, over_the_limit_of_an_event_is_refused) {
+  const std::vector<std::byte> large(limits::max_payload_size);
+  auto state = state_at(5);
+  state.state = large;
+  const auto refused = writer->truncate(order, stream_version(4), &state);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::too_large);
+  EXPECT_NE(refused.error().message().find("order/42"), std::string::npos);
+  EXPECT_EQ(versions(order, stream_version(1)).size(), 5U);
+  state.state = std::span(large).first(large.size() - 1'000);
+  EXPECT_TRUE(truncate(4, state)) << "this one fits";
+}
+
+TEST_P(kept_state_test, makes_a_stream_exist_all_of_whose_events_are_truncated) {
+  ASSERT_TRUE(truncate(6, state_at(5)));
+  EXPECT_TRUE(versions(order, stream_version(1)).empty());
+  EXPECT_TRUE(holds(expected_version::exists()));
+  EXPECT_FALSE(holds(expected_version::none()));
+  const auto snapshot = log->snapshot();
+  const auto all = writer->index().streams(**snapshot, 10);
+  ASSERT_TRUE(all && all->size() == 1U);
+  EXPECT_EQ(all->front().version, stream_version(5));
+  add(order, 1);
+  EXPECT_EQ(versions(order, stream_version(1)), (numbers{6}));
+}
+
+TEST_P(kept_state_test, stays_while_it_reaches) {
+  ASSERT_TRUE(truncate(2, state_at(3)));
+  ASSERT_TRUE(writer->truncate(order, stream_version(4)));
+  EXPECT_EQ(kept_version(), 3U);
+  ASSERT_TRUE(writer->truncate(order, stream_version(5)));
+  EXPECT_EQ(kept_version(), std::nullopt) << "event 4 is not in it";
+}
+
+TEST_P(kept_state_test, is_replaced_by_a_newer_one_alone) {
+  ASSERT_TRUE(writer->truncate(order, stream_version(4)));
+  for (const std::uint64_t version : {3U, 5U, 4U})
+    ASSERT_TRUE(truncate(4, state_at(version)));
+  EXPECT_EQ(kept_version(), 5U);
+  const auto tail = log->tail();
+  ASSERT_TRUE(truncate(4, state_at(5)));
+  ASSERT_TRUE(truncate(3, state_at(5)));
+  EXPECT_EQ(log->tail(), tail) << "nothing was stored";
+}
+
+TEST_P(kept_state_test, goes_with_a_stream_that_is_removed) {
+  ASSERT_TRUE(truncate(6, state_at(5)));
+  ASSERT_TRUE(writer->remove(order));
+  EXPECT_EQ(kept_version(), std::nullopt);
+  EXPECT_FALSE(holds(expected_version::exists()));
+  const auto tail = log->tail();
+  ASSERT_TRUE(truncate(6, state_at(5)));
+  EXPECT_EQ(log->tail(), tail) << "a removed stream does not come back";
+}
+
+TEST_P(kept_state_test, prints_as_json_and_survives_an_export) {
+  ASSERT_TRUE(truncate(4, state_at(4)));
+  const auto snapshot = log->snapshot();
+  const auto record = (*snapshot)->at(log->tail());
+  EXPECT_EQ(storage::event_json(*log).text(*record),
+            R"({"before":4,"removed":false,"state":{"version":4,"position":4,"event_checksum":11,)"
+            R"("recorded_at_ns":12,"schema_hash":13,"metadata":[99,111,109,109,97,110,100,115],)"
+            R"("state":[1,2,3,4,5,6,7,8,9]}})");
+  const scratch_directory directory;
+  std::stringstream text;
+  const auto write = [&](std::string_view lines) {
+    text << lines;
+    return result<void>{};
+  };
+  ASSERT_TRUE(storage::export_json(*log, write));
+  ASSERT_TRUE(storage::import_json(text, "text", directory.path() / "again"));
+  const auto again = storage::open_log(directory.path() / "again");
+  ASSERT_TRUE(again) << again.error().message();
+  const auto there = (*again)->snapshot();
+  EXPECT_TRUE(std::ranges::equal((*there)->at((*again)->tail())->bytes(), record->bytes()));
+}
+
+TEST_P(kept_state_test, is_not_read_from_a_damaged_record) {
+  if (GetParam() != storage::durability::memory)
+    GTEST_SKIP() << "the map of a file cannot be written";
+  ASSERT_TRUE(truncate(4, state_at(4)));
+  const auto snapshot = log->snapshot();
+  const auto now = writer->index().truncated(order, **snapshot);
+  ASSERT_TRUE(now && now->state);
+  const_cast<std::byte&>(now->state->state.front()) ^= std::byte{1};
+  const auto refused = writer->index().truncated(order, **snapshot);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::corrupt);
+  EXPECT_NE(refused.error().message().find("position 6"), std::string::npos)
+    << refused.error().message();
+}
+
+TEST_P(retention_test, where_an_event_is_can_be_asked_also_once_it_is_truncated) {
+  ASSERT_TRUE(writer->truncate(order, stream_version(4)));
+  const auto snapshot = log->snapshot();
+  for (std::uint64_t version = 1; version <= 5; ++version)
+    EXPECT_EQ(writer->index().position(order, stream_version(version), **snapshot),
+              log_position(version));
+  for (const std::uint64_t version : {0U, 6U}) {
+    const auto none = writer->index().position(order, stream_version(version), **snapshot);
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().code(), errc::not_found);
+  }
+}
+
+TEST_P(retention_test, truncations_are_not_truncated) {
+  ASSERT_TRUE(writer->remove(order));
+  const auto refused = writer->remove(stream_id(category_id(2), 42));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::invalid_argument);
+}
+
 TEST_P(retention_test, truncations_cannot_be_appended_by_hand) {
   ASSERT_TRUE(writer->remove(order));
   const auto refused = writer->append(
@@ -186,6 +365,7 @@ TEST_P(retention_test, a_log_with_truncations_is_sound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(logs, retention_test, any_log, name_of_log);
+INSTANTIATE_TEST_SUITE_P(logs, kept_state_test, any_log, name_of_log);
 
 } // namespace
 } // namespace acta::tests

@@ -4,6 +4,7 @@
 #include <acta/base/ids.hpp>
 #include <acta/base/limits.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/truncation.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -26,12 +27,6 @@ struct stream_index_options {
 struct stream_info {
   stream_id stream;
   stream_version version; ///< The newest.
-};
-
-/// What stream_writer::truncate() and remove() make of a stream.
-struct truncation {
-  stream_version before = stream_version(1); ///< The first version that is read.
-  bool removed = false; ///< The events before that were all it had: what follows began anew.
 };
 
 /// Where the events of each stream are in the log. Derived from the log alone: of a store, it is
@@ -90,9 +85,16 @@ public:
   [[nodiscard]] result<stream_version> version(const stream_id& stream,
                                                const log_snapshot& snapshot) const;
 
-  /// From where a stream is read: what is before is not, as if it were not there.
+  /// From where a stream is read: what is before is not, as if it were not there. Checks the record
+  /// that says so, errc::corrupt; its state lies in `snapshot`.
   [[nodiscard]] result<truncation> truncated(const stream_id& stream,
                                              const log_snapshot& snapshot) const;
+  result<truncation> truncated(const stream_id&, const log_snapshot&&) const = delete;
+
+  /// Where the event of a stream with this version is, also one that was truncated. errc::not_found
+  /// if there is none in the index and in `snapshot`.
+  [[nodiscard]] result<log_position> position(const stream_id& stream, stream_version version,
+                                              const log_snapshot& snapshot) const;
 
   /// Streams with their versions, `max` at most, in the order of category, kind of key and key:
   /// those that follow `after`, or all; of a category, or of all (0). The next page follows the

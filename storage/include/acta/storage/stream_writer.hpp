@@ -5,7 +5,9 @@
 #include <acta/base/expected_version.hpp>
 #include <acta/base/ids.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_index.hpp>
+#include <acta/storage/truncation.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -63,13 +65,22 @@ public:
   /// From now on the stream's events before version `before` are not read: not as the stream, nor
   /// by an aggregate. The log keeps them, and scans show them, until it is archived. Numbering goes
   /// on: version() stays. What is truncated stays so; a lower `before` does nothing. Stored in the
-  /// log, as durable as an append. errc::invalid_argument beyond the version that comes next.
-  /// Returns the log's tail.
-  [[nodiscard]] result<log_position> truncate(const stream_id& stream, stream_version before);
+  /// log, as durable as an append. Returns the log's tail.
+  ///
+  /// An aggregate goes on from `state`, which is stored with it: without one, it can only be loaded
+  /// while there is a snapshot of it (snapshot_store.hpp). It is of version `before` - 1 or later;
+  /// given once more for the same `before`, it takes the place of none or of an older one. One that
+  /// was stored before, and still reaches, is kept. Without any state, truncating all there is
+  /// removes the stream.
+  ///
+  /// errc::invalid_argument for a `before` beyond the version that comes next, and for a state of
+  /// another version; too_large for one over the limit of an event.
+  [[nodiscard]] result<log_position> truncate(const stream_id& stream, stream_version before,
+                                              const stream_snapshot* state = nullptr);
 
-  /// Truncates all of a stream: expected_version::exists() does not hold any more, none() does, and
-  /// an append makes it exist again, at the version after the last one. Without effect on one that
-  /// has no events.
+  /// Truncates all of a stream, and its state: expected_version::exists() does not hold any more,
+  /// none() does, and an append makes it exist again, at the version after the last one. Without
+  /// effect on one that has no events.
   [[nodiscard]] result<log_position> remove(const stream_id& stream);
 
   /// The index of the log, which contains everything appended here.
@@ -79,8 +90,10 @@ private:
   stream_writer(event_log& log, const clock& dated_by, std::unique_ptr<stream_index> index) noexcept
       : log_(log), clock_(dated_by), index_(std::move(index)) {}
 
+  struct stream_now;
+  [[nodiscard]] result<stream_now> look_at(const stream_id& stream) const;
   [[nodiscard]] result<log_position>
-  truncate_or_remove(const stream_id& stream, std::optional<stream_version> first_to_keep);
+  store_truncation(const stream_id& stream, const stream_now& now, const truncation& what);
   [[nodiscard]] result<log_position> store(std::span<const stream_append> step,
                                            std::span<const stream_version> versions,
                                            const command_id& command);
