@@ -26,6 +26,7 @@ struct truncate_arguments {
   std::filesystem::path store;
   std::string stream;
   std::uint64_t before = 0; ///< 0: all of it.
+  bool without_state = false;
 };
 int truncate(const truncate_arguments& chosen);
 

@@ -99,6 +99,8 @@ void add_mending(CLI::App& app, arguments& to, action& chosen) {
   truncate->add_option("--before", to.truncate.before, "The first version that is read from now on")
     ->check(CLI::PositiveNumber)
     ->required();
+  truncate->add_flag("--without-state", to.truncate.without_state,
+                     "Also where no state is left for an aggregate to go on from");
   auto* remove =
     add_command(app, "remove", "Truncate all of a stream", "acta remove orders order/42", to.remove,
                 acta::tool::truncate, chosen);

@@ -4,17 +4,25 @@
 
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/repair.hpp>
+#include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_name.hpp>
 #include <acta/storage/stream_writer.hpp>
+#include <acta/storage/truncation.hpp>
 #include <acta/storage/verify.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace acta::tool {
 
@@ -63,6 +71,84 @@ void add_findings(const storage::verification& found, ordered_json& json, std::s
   if (auto printed = print(json_wanted ? line : text); !printed)
     return fail(printed.error());
   return fine;
+}
+
+/// A snapshot, and the memory it lies in.
+struct owned_state {
+  std::vector<std::byte> metadata;
+  std::vector<std::uint64_t> state; // aligned as it was
+  storage::stream_snapshot snapshot;
+};
+
+[[nodiscard]] owned_state copy_of(const storage::stream_snapshot& one) {
+  owned_state copy{.metadata = {one.metadata.begin(), one.metadata.end()},
+                   .state = std::vector<std::uint64_t>((one.state.size() + 7) / 8),
+                   .snapshot = one};
+  std::ranges::copy(one.state, std::as_writable_bytes(std::span(copy.state)).begin());
+  copy.snapshot.metadata = copy.metadata;
+  copy.snapshot.state = std::as_bytes(std::span(copy.state)).first(one.state.size());
+  return copy;
+}
+
+/// The newest snapshot of a stream that an aggregate could go on from without the events before
+/// this version; none if the store has none, or cannot read them.
+[[nodiscard]] std::optional<owned_state>
+reaching_snapshot(const storage::event_log& log, const stream_id& stream, stream_version before) {
+  if (!std::filesystem::exists(log.directory() / "snapshots" / "data.mdb")) // and do not make them
+    return std::nullopt;
+  const auto snapshots = storage::open_snapshots(log);
+  const auto now = log.snapshot();
+  if (!snapshots || !now)
+    return std::nullopt;
+  std::optional<owned_state> found;
+  const stream_version oldest(before.value() - 1);
+  const auto read = (*snapshots)->read(stream, {.min_version = oldest}, [&](const auto& one) {
+    if (one && storage::verify(*one, stream, **now))
+      found = copy_of(*one);
+    return !found;
+  });
+  return read ? std::move(found) : std::nullopt;
+}
+
+[[nodiscard]] result<log_position> truncate(storage::stream_writer& writer,
+                                            const storage::event_log& log, const stream_id& stream,
+                                            const truncate_arguments& chosen) {
+  const stream_version before(chosen.before);
+  const auto now = log.snapshot();
+  if (!now)
+    return std::unexpected(now.error());
+  const auto truncated = writer.index().truncated(stream, **now);
+  if (!truncated)
+    return std::unexpected(truncated.error());
+  if (before <= truncated->before)
+    return writer.truncate(stream, before); // which does nothing
+  const auto version = writer.index().version(stream, **now);
+  if (!version)
+    return std::unexpected(version.error());
+  if (before > version->next())
+    return writer.truncate(stream, before); // which says so
+  const auto state = reaching_snapshot(log, stream, before);
+  const bool has_one = truncated->state && truncated->state->version.next() >= before;
+  if (!state && !has_one && !chosen.without_state)
+    return failure(errc::not_found,
+                   fmt::format("{}: '{}' has no snapshot of it from version {} on, so no aggregate "
+                               "could be loaded from what is left; nothing was truncated: let its "
+                               "program do it (engine::truncate), or say --without-state if there "
+                               "is no aggregate of it",
+                               chosen.stream, (chosen.store / "snapshots").string(),
+                               chosen.before - 1));
+  return writer.truncate(stream, before, state ? &state->snapshot : nullptr);
+}
+
+/// What has become of it, for people.
+[[nodiscard]] std::string outcome_of(const std::string& stream,
+                                     const storage::truncation& truncated) {
+  if (truncated.removed)
+    return fmt::format("{} is removed; version {} comes next\n", stream, truncated.before.value());
+  return fmt::format("{} is read from version {}{}\n", stream, truncated.before.value(),
+                     truncated.state ? fmt::format("; its state at version {} is in the log",
+                                                   truncated.state->version.value())
+                                     : "");
 }
 
 } // namespace
@@ -124,9 +210,8 @@ int truncate(const truncate_arguments& chosen) {
   const auto writer = storage::stream_writer::open(**log);
   if (!writer)
     return fail(writer.error());
-  const auto done = chosen.before == 0
-                      ? (*writer)->remove(*stream)
-                      : (*writer)->truncate(*stream, stream_version(chosen.before));
+  const auto done =
+    chosen.before == 0 ? (*writer)->remove(*stream) : truncate(**writer, **log, *stream, chosen);
   if (!done)
     return fail(done.error());
   const auto snapshot = (*log)->snapshot();
@@ -135,11 +220,7 @@ int truncate(const truncate_arguments& chosen) {
   const auto now = (*writer)->index().truncated(*stream, **snapshot);
   if (!now)
     return fail(now.error());
-  const auto text =
-    now->removed
-      ? fmt::format("{} is removed; version {} comes next\n", chosen.stream, now->before.value())
-      : fmt::format("{} is read from version {}\n", chosen.stream, now->before.value());
-  if (auto printed = print(text); !printed)
+  if (auto printed = print(outcome_of(chosen.stream, *now)); !printed)
     return fail(printed.error());
   return fine;
 }

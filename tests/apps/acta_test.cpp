@@ -3,6 +3,9 @@
 #include "../support/stores.hpp"
 
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/snapshot_store.hpp>
+#include <acta/storage/stream_name.hpp>
+#include <acta/storage/stream_writer.hpp>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -12,7 +15,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -128,14 +133,55 @@ TEST_F(acta_program, truncates_and_removes_a_stream) {
   const auto stream = json::parse(out_of({"streams", at("store"), "--json", "--limit", "1"}));
   const std::string name = stream["stream"];
   const int version = stream["version"];
-  EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", std::to_string(version)}),
-            name + " is read from version " + std::to_string(version) + '\n');
+  const auto before = std::to_string(version);
+  expect_failure(run({"truncate", at("store"), name, "--before", before}), 1, "--without-state");
+  EXPECT_FALSE(fs::exists(path("store") / "snapshots"));
+  EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", before, "--without-state"}),
+            name + " is read from version " + before + '\n');
+  EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", before}),
+            name + " is read from version " + before + '\n')
+    << "there is nothing to do";
   EXPECT_EQ(out_of({"remove", at("store"), name}),
             name + " is removed; version " + std::to_string(version + 1) + " comes next\n");
   expect_failure(run({"truncate", at("store"), name, "--before", "99"}), 1, name);
   expect_failure(run({"remove", at("nowhere"), name}), 1, at("nowhere"));
   EXPECT_FALSE(fs::exists(path("nowhere")));
   EXPECT_EQ(run({"verify", at("store")}).status, 0);
+}
+
+TEST_F(acta_program, takes_a_snapshot_along_when_it_truncates) {
+  const auto stream = json::parse(out_of({"streams", at("store"), "--json", "--limit", "1"}));
+  const std::string name = stream["stream"];
+  const std::uint64_t version = stream["version"];
+  ASSERT_GE(version, 2U);
+  const std::string state = "a state";
+  {
+    const auto log = storage::open_log(path("store")).value();
+    const auto snapshots = storage::open_snapshots(*log).value();
+    const auto id = storage::parse_stream(*log, name).value();
+    const auto writer = storage::stream_writer::open(*log).value();
+    const auto now = log->snapshot().value();
+    const auto records = writer->index().read(id, *now, stream_version(version)).value();
+    const storage::snapshot_to_save one{
+      .stream = id,
+      .snapshot = {.version = stream_version(version),
+                   .position = records.front().position(),
+                   .event_checksum = records.front().header().checksum,
+                   .schema_hash = 7,
+                   .state = std::as_bytes(std::span(state))}};
+    ASSERT_TRUE(snapshots->save({&one, 1}));
+  }
+  EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", std::to_string(version + 1)}),
+            name + " is read from version " + std::to_string(version + 1)
+              + "; its state at version " + std::to_string(version) + " is in the log\n");
+  const auto shown =
+    json::parse(out_of({"read", at("store"), "--backward", "--limit", "1", "--json"}));
+  EXPECT_EQ(shown["event"]["state"]["version"], version) << shown;
+  EXPECT_EQ(shown["event"]["state"]["state"].size(), state.size());
+  EXPECT_EQ(run({"export", at("store"), at("all.jsonl")}).status, 0);
+  EXPECT_EQ(run({"import", at("all.jsonl"), at("again")}).status, 0);
+  EXPECT_EQ(run({"export", at("again"), at("again.jsonl")}).status, 0);
+  EXPECT_EQ(read_all(path("all.jsonl")), read_all(path("again.jsonl")));
 }
 
 TEST_F(acta_program, exports_and_imports_the_same_store) {
