@@ -15,6 +15,7 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -119,12 +120,21 @@ void aggregate::forget() noexcept {
 }
 
 void aggregate::handle(std::unique_ptr<detail::envelope> command) noexcept {
+  handle_in_turn(std::move(command));
+}
+
+void aggregate::handle(std::unique_ptr<truncation_request> request) noexcept {
+  handle_in_turn(std::move(request));
+}
+
+template <class Message>
+void aggregate::handle_in_turn(std::unique_ptr<Message> message) noexcept {
   ensure(turn_.exchange(1, std::memory_order_acquire) == 0, "two threads in one aggregate");
   ++handled_;
   auto& to = core_.committer->staging_of(stream());
   {
     const std::lock_guard guard(to.producer());
-    to.seal(process(std::move(command), to));
+    to.seal(process(std::move(message), to));
   }
   core_.committer->wake();
   turn_.store(0, std::memory_order_release);
@@ -259,10 +269,8 @@ result<void> aggregate::load() {
     return std::unexpected(truncated.error());
   load_snapshot(**log, *truncated);
   if (state_ == nullptr && lacks_events(*truncated))
-    return failure(errc::not_found,
-                   fmt::format("stream {}: its events before version {} were truncated, and its "
-                               "state cannot be made without them",
-                               name(), truncated->before.value()));
+    if (auto kept = load_kept_state(*truncated); !kept)
+      return kept;
   if (state_ == nullptr) {
     if (auto made = make_state(); !made)
       return made;
@@ -299,6 +307,12 @@ result<bool> aggregate::use(const storage::stream_snapshot& one, const storage::
     return false;
   if (auto sound = storage::verify(one, stream(), log); !sound)
     return failure(sound);
+  return restore(one, truncated);
+}
+
+/// False if it may lack command ids that the events have.
+result<bool> aggregate::restore(const storage::stream_snapshot& one,
+                                const storage::truncation& truncated) {
   const auto version = one.version.value();
   const auto commands = recent_.load(one.metadata, version, core_.options.repeat_window);
   if (commands == recent_commands::loading::too_short && !lacks_events(truncated)) {
@@ -322,6 +336,32 @@ result<bool> aggregate::use(const storage::stream_snapshot& one, const storage::
                  fmt::format("the snapshot of {} at version {} is none of this aggregate's, or its "
                              "FlatBuffer is damaged; it is not used",
                              name(), version));
+}
+
+/// Loads the state that was kept when the stream was truncated. There is no other.
+result<void> aggregate::load_kept_state(const storage::truncation& truncated) {
+  const auto& kept = truncated.state;
+  if (!kept)
+    return failure(errc::not_found,
+                   fmt::format("stream {}: its events before version {} were truncated, and its "
+                               "state was not kept; if the log still has them, 'acta truncate "
+                               "--before {}' with a snapshot of it keeps the state; or remove it",
+                               name(), truncated.before.value(), truncated.before.value()));
+  if (kept->schema_hash != category_.type->snapshot_schema_hash())
+    return failure(errc::incompatible_schema,
+                   fmt::format("stream {}: its events before version {} were truncated, and the "
+                               "state that was kept, at version {}, is of another snapshot table, "
+                               "or of another schema_version of it: give the aggregate that one, "
+                               "and let load() read what is in it; or remove the stream",
+                               name(), truncated.before.value(), kept->version.value()));
+  const auto restored = restore(*kept, truncated);
+  if (!restored)
+    return failure(restored.error().code(),
+                   fmt::format("{}; its events before version {} were truncated, so there is "
+                               "nothing else: restore a backup, or remove the stream",
+                               restored.error().message(), truncated.before.value()));
+  ensure(*restored && state_ != nullptr, "what is left is used, or an error");
+  return {};
 }
 
 result<void> aggregate::load_events(const storage::log_snapshot& log) {
@@ -381,17 +421,21 @@ void aggregate::count_events_since_snapshot(std::size_t events) noexcept {
     static_cast<std::uint32_t>(std::min<std::size_t>(events, most - events_since_snapshot_));
 }
 
+result<flatbuffers::DetachedBuffer> aggregate::saved_state() const {
+  return guarded("saving a snapshot", [&] {
+    flatbuffers::FlatBufferBuilder builder; // not the thread's: it would keep the size it grew to
+    category_.type->save(state_, builder);
+    return builder.Release();
+  });
+}
+
 /// A snapshot of the state as it is now, if it is time for one; or else null. The states that
 /// follow are made by this thread, too, so this one must be saved before it returns.
 std::unique_ptr<taken_snapshot> aggregate::take_snapshot() {
   if (events_since_snapshot_ < core_.options.snapshot_every || !core_.snapshots->has_room())
     return nullptr;
   events_since_snapshot_ = 0;
-  auto saved = guarded("saving a snapshot", [&] {
-    flatbuffers::FlatBufferBuilder builder; // not the thread's: it would keep the size it grew to
-    category_.type->save(state_, builder);
-    return builder.Release();
-  });
+  auto saved = saved_state();
   if (saved && saved->size() > limits::max_snapshot_size)
     saved = failure(errc::too_large,
                     fmt::format("{}: its snapshot has {} bytes, and at most {} are saved", name(),
@@ -402,6 +446,108 @@ std::unique_ptr<taken_snapshot> aggregate::take_snapshot() {
   }
   return core_.snapshots->take(stream(), stream_version(version_), category_.snapshot_schema_hash,
                                recent_.saved(core_.options.repeat_window), std::move(*saved));
+}
+
+settlement aggregate::process(std::unique_ptr<truncation_request> request, staging& to) {
+  const auto& order = request->order();
+  const auto stored = order.removes ? remove(order, to) : truncate(order, to);
+  const bool removed = order.removes && stored;
+  auto end = [&] {
+    if (!stored) {
+      to.discard();
+      return fail(std::move(request), stored.error());
+    }
+    return settlement{.command = std::move(request),
+                      .from = &actor_,
+                      .how = settlement::kind::accepted,
+                      .events = *stored ? 1U : 0U,
+                      .version = stream_version(version_)};
+  }();
+  if (version_ == 0 || removed || category_.type->closed(state_))
+    end.finished_after = handled_;
+  return end;
+}
+
+/// False if it has stored nothing since it was truncated before.
+result<bool> aggregate::truncate(const truncation_order& order, staging& to) {
+  if (auto loaded = load(); !loaded)
+    return failure(loaded);
+  const stream_version now(version_);
+  ensure(order.earlier.before <= now.next(), "no more is truncated than there is");
+  if (order.earlier.before == now.next())
+    return false;
+  const auto saved = saved_state();
+  if (!saved)
+    return std::unexpected(saved.error());
+  const auto commands = recent_.saved(core_.options.repeat_window);
+  // Its position is not known before it is committed, nor needed: the log is its own.
+  const storage::truncation what{
+    .before = now.next(),
+    .state =
+      storage::stream_snapshot{.version = now,
+                               .position = {},
+                               .schema_hash = category_.type->snapshot_schema_hash(),
+                               .metadata = commands,
+                               .state = std::as_bytes(std::span(saved->data(), saved->size()))}};
+  if (auto staged = stage(order, what, to); !staged)
+    return failure(staged);
+  events_since_snapshot_ = 0;
+  return true;
+}
+
+/// False if there is nothing to remove. Also of an aggregate that cannot be loaded: it is one way
+/// out of that.
+result<bool> aggregate::remove(const truncation_order& order, staging& to) {
+  if (auto loaded = load(); !loaded) {
+    auto log = core_.log->snapshot();
+    if (!log)
+      return failure(log);
+    const auto version = core_.index->version(stream(), **log);
+    if (!version)
+      return std::unexpected(version.error());
+    if (auto made = make_state(); !made)
+      return failure(made);
+    version_ = version->value();
+  }
+  const stream_version now(version_);
+  if (!storage::exists(order.earlier, now))
+    return false;
+  if (auto staged = stage(order, {.before = now.next(), .removed = true}, to); !staged)
+    return failure(staged);
+  if (auto fresh = begin_anew(); !fresh)
+    return failure(fresh);
+  return true;
+}
+
+result<void> aggregate::stage(const truncation_order& order, const storage::truncation& what,
+                              staging& to) const {
+  const auto payload = storage::truncation_payload(what, name());
+  if (!payload)
+    return std::unexpected(payload.error());
+  const storage::record_fields fields{.stream = order.truncations,
+                                      .version = order.version,
+                                      .command = {},
+                                      .event_type = order.event,
+                                      .metadata = {},
+                                      .payload = *payload};
+  storage::encode_record(fields, to.reserve(storage::record_size(fields)));
+  ensure(to.reserved().size() == 1, "a truncation is one record");
+  return {};
+}
+
+/// Forgets what led to the version. On an error everything is as it was.
+result<void> aggregate::begin_anew() {
+  detail::state_place spare;
+  const auto tried = guarded("making its state", [&] { return category_.type->make_state(spare); });
+  if (!tried)
+    return std::unexpected(tried.error());
+  category_.type->destroy_state(*tried);
+  category_.type->destroy_state(state_);
+  const auto made = make_state();
+  ensure(made.has_value(), "what was just made can be made again");
+  recent_.clear();
+  events_since_snapshot_ = 0;
+  return {};
 }
 
 } // namespace acta::runtime

@@ -3,6 +3,7 @@
 #include "core.hpp"
 #include "mailbox.hpp"
 #include "recent_commands.hpp"
+#include "truncation_request.hpp"
 
 #include <acta/base/ids.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
@@ -30,6 +31,8 @@ public:
 
   /// Loads the aggregate if need be, decides, evolves, and stages events and settlement.
   void handle(std::unique_ptr<detail::envelope> command) noexcept;
+  /// Stages a record that truncates or removes its stream, and goes on from that.
+  void handle(std::unique_ptr<truncation_request> request) noexcept;
 
 private:
   class sink;
@@ -41,14 +44,26 @@ private:
   [[nodiscard]] result<bool> use(const storage::stream_snapshot& one,
                                  const storage::log_snapshot& log,
                                  const storage::truncation& truncated);
+  [[nodiscard]] result<bool> restore(const storage::stream_snapshot& one,
+                                     const storage::truncation& truncated);
+  [[nodiscard]] result<void> load_kept_state(const storage::truncation& truncated);
   [[nodiscard]] result<void> load_events(const storage::log_snapshot& log);
   void count_events_since_snapshot(std::size_t events) noexcept;
   [[nodiscard]] std::unique_ptr<taken_snapshot> take_snapshot();
+  [[nodiscard]] result<flatbuffers::DetachedBuffer> saved_state() const;
   template <class Function>
   [[nodiscard]] auto guarded(std::string_view what, Function run) const -> result<decltype(run())>;
   void forget() noexcept;
   void remember(const command_id& id, std::uint64_t events);
+  template <class Message>
+  void handle_in_turn(std::unique_ptr<Message> message) noexcept;
   [[nodiscard]] settlement process(std::unique_ptr<detail::envelope> command, staging& to);
+  [[nodiscard]] settlement process(std::unique_ptr<truncation_request> request, staging& to);
+  [[nodiscard]] result<bool> truncate(const truncation_order& order, staging& to);
+  [[nodiscard]] result<bool> remove(const truncation_order& order, staging& to);
+  [[nodiscard]] result<void> stage(const truncation_order& order, const storage::truncation& what,
+                                   staging& to) const;
+  [[nodiscard]] result<void> begin_anew();
   [[nodiscard]] settlement decide(std::unique_ptr<detail::envelope> command, staging& to);
   [[nodiscard]] settlement accept(std::unique_ptr<detail::envelope> command, staging& to);
   [[nodiscard]] settlement fail(std::unique_ptr<detail::envelope> command, error why) const;

@@ -1,5 +1,6 @@
 #include "committer.hpp"
 
+#include "log_errand.hpp"
 #include "prefetch.hpp"
 #include "snapshot_writer.hpp"
 #include "thread_name.hpp"
@@ -179,8 +180,17 @@ void committer::answer(settlement& one, log_position& last) {
       one.command->settle(receipt{
         .version = one.version, .position = one.position, .events = one.events, .repeat = true});
       break;
+    case settlement::kind::errand: run_errand(one, last); break;
     case settlement::kind::repeat: for_housekeeper_.repeats.push_back(std::move(one)); return;
   }
+}
+
+void committer::run_errand(settlement& one, log_position last) {
+  auto done = static_cast<log_errand&>(*one.command).run(*core_.log);
+  if (done)
+    one.command->settle(receipt{.version = {}, .position = last});
+  else
+    one.command->settle(failure(done));
 }
 
 void committer::fail_with(const error& why) {

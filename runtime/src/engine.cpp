@@ -6,6 +6,8 @@
 #include "housekeeper.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
+#include "truncator.hpp"
+#include "wait_for_outcome.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/storage/schema.hpp>
@@ -15,7 +17,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <limits>
 #include <mutex>
 #include <span>
@@ -108,6 +109,7 @@ public:
     housekeeper_.emplace(core_, *registry_);
     core_.committer =
       std::make_unique<runtime::committer>(core_, *housekeeper_, core_.options.workers);
+    truncator_.emplace(core_, *housekeeper_, *registry_, [this] { return admit(); });
     accepting_.store(true, std::memory_order_seq_cst);
     return {};
   }
@@ -115,21 +117,29 @@ public:
   [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command) {
     const auto* category = core_.find(stream.category());
-    if (category == nullptr)
-      return failure(errc::invalid_argument,
-                     fmt::format("stream {}: its category is of no aggregate given to "
-                                 "engine::open<...>",
-                                 stream.to_string()));
-    if (category->tag != tag)
-      return failure(errc::invalid_argument,
-                     fmt::format("stream {}: the command is another aggregate's",
-                                 stream.to_string(category->type->category())));
+    if (category == nullptr || category->tag != tag)
+      return refuse(category, stream);
     if (!command->has_handler())
       return failure(errc::invalid_argument,
                      fmt::format("stream {}: the outcome handler is empty",
                                  stream.to_string(category->type->category())));
     if (auto in_time = housekeeper_->check_index_in_time(); !in_time)
       return in_time;
+    if (auto admitted = admit(); !admitted)
+      return admitted;
+    registry_->send(*category, stream, std::move(command));
+    return {};
+  }
+
+  [[nodiscard]] outcome truncate(const void* tag, const stream_id& stream, bool removes) {
+    const auto* category = core_.find(stream.category());
+    if (category == nullptr || category->tag != tag)
+      return refuse(category, stream);
+    return truncator_->run(*category, stream, removes);
+  }
+
+  /// Counts a command in, which must be answered, or says why it may not be sent.
+  [[nodiscard]] result<void> admit() {
     auto& committer = *core_.committer;
     if (!committer.admit())
       return failure(errc::overloaded,
@@ -143,7 +153,6 @@ public:
         return std::unexpected(std::move(*why));
       return failure(errc::engine_stopped, "the engine is stopped; open it again");
     }
-    registry_->send(*category, stream, std::move(command));
     return {};
   }
 
@@ -187,6 +196,18 @@ public:
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
 private:
+  [[nodiscard]] static std::unexpected<error> refuse(const category_entry* category,
+                                                     const stream_id& stream) {
+    if (category == nullptr)
+      return failure(errc::invalid_argument,
+                     fmt::format("stream {}: its category is of no aggregate given to "
+                                 "engine::open<...>",
+                                 stream.to_string()));
+    return failure(errc::invalid_argument,
+                   fmt::format("stream {}: the command is another aggregate's",
+                               stream.to_string(category->type->category())));
+  }
+
   void note_schema(event_type_id type, std::span<const std::uint8_t> schema) {
     if (!schema.empty())
       schemas_.push_back({type, std::as_bytes(schema)});
@@ -247,6 +268,7 @@ private:
   std::optional<actor_host> host_;
   std::optional<registry> registry_;
   std::optional<housekeeper> housekeeper_;
+  std::optional<truncator> truncator_;
   core core_;
   std::atomic<bool> accepting_{false};
   std::mutex stop_mutex_;
@@ -294,19 +316,11 @@ result<void> engine::send(const void* tag, const stream_id& stream,
 }
 
 outcome engine::wait_for_outcome(const std::function<result<void>(outcome_handler)>& start) {
-  std::mutex mutex;
-  std::condition_variable arrived;
-  std::optional<outcome> answer;
-  auto sent = start([&](outcome&& how) {
-    const std::lock_guard guard(mutex); // held over notify: `arrived` is on the caller's stack
-    answer.emplace(std::move(how));
-    arrived.notify_one();
-  });
-  if (!sent)
-    return failure(sent);
-  std::unique_lock lock(mutex);
-  arrived.wait(lock, [&] { return answer.has_value(); });
-  return std::move(*answer);
+  return runtime::wait_for_outcome(start);
+}
+
+outcome engine::truncate(const void* tag, const stream_id& stream, bool removes) {
+  return implementation_->truncate(tag, stream, removes);
 }
 
 category_id engine::category_of(const void* tag) const {

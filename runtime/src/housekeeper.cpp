@@ -159,15 +159,7 @@ settlement housekeeper::answer_repeat(settlement&& repeat) const {
     if (!snapshot)
       return failure(snapshot);
     ensure(repeat.version.value() != 0, "a command is remembered for its events");
-    auto last = core_.index->read(stream, **snapshot, repeat.version, 1);
-    if (!last)
-      return failure(last);
-    if (last->empty())
-      return failure(errc::corrupt,
-                     fmt::format("stream {}: version {} is not in the log",
-                                 stream.to_string(core_.log->category_name(stream.category())),
-                                 repeat.version.value()));
-    return last->front().position();
+    return core_.index->position(stream, repeat.version, **snapshot);
   }();
   settlement end = std::move(repeat);
   if (found) {

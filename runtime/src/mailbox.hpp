@@ -8,6 +8,8 @@
 
 namespace acta::runtime {
 
+class truncation_request;
+
 /// The actor of one aggregate, as the registry sees it. Implemented in caf/.
 class mailbox {
 public:
@@ -17,6 +19,7 @@ public:
   [[nodiscard]] const stream_id& stream() const noexcept { return stream_; }
   /// Puts a command behind those that wait. Lock-free; any thread.
   virtual void deliver(std::unique_ptr<detail::envelope> command) = 0;
+  virtual void deliver(std::unique_ptr<truncation_request> request) = 0;
   /// Gives up the registry's hold: the actor ends after what it is doing. Invalid after this.
   virtual void drop() noexcept = 0;
 

@@ -2,6 +2,7 @@
 
 #include "caf/actor_host.hpp"
 #include "prefetch.hpp"
+#include "truncation_request.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -11,6 +12,17 @@ namespace acta::runtime {
 
 void registry::send(const category_entry& category, const stream_id& stream,
                     std::unique_ptr<detail::envelope> command) {
+  put_into_mailbox(category, stream, std::move(command));
+}
+
+void registry::send(const category_entry& category, const stream_id& stream,
+                    std::unique_ptr<truncation_request> request) {
+  put_into_mailbox(category, stream, std::move(request));
+}
+
+template <class Content>
+void registry::put_into_mailbox(const category_entry& category, const stream_id& stream,
+                                Content content) {
   const auto hash = stream_hash(stream);
   auto& in = shard_of(hash);
   const std::lock_guard guard(in.mutex);
@@ -23,7 +35,7 @@ void registry::send(const category_entry& category, const stream_id& stream,
     size_.fetch_add(1, std::memory_order_relaxed);
   }
   ++to->sent;
-  to->deliver(std::move(command));
+  to->deliver(std::move(content));
 }
 
 /// By shard, so that each lock, and the memory around it, is taken from the senders once.

@@ -35,6 +35,9 @@ public:
   void send(const category_entry& category, const stream_id& stream,
             std::unique_ptr<detail::envelope> command);
 
+  void send(const category_entry& category, const stream_id& stream,
+            std::unique_ptr<truncation_request> request);
+
   /// Drops those actors that were sent no more than they have handled. Their events must all be
   /// indexed: the next command loads them. One thread.
   void drop_idle(std::span<const finished_actor> finished);
@@ -69,6 +72,9 @@ private:
   };
 
   [[nodiscard]] shard& shard_of(std::uint64_t hash) noexcept { return shards_[hash >> 58U]; }
+
+  template <class Content>
+  void put_into_mailbox(const category_entry& category, const stream_id& stream, Content content);
 
   core& core_;
   actor_host& host_;

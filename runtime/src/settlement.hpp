@@ -25,6 +25,7 @@ struct settlement {
     repeat,   ///< Answer with the first receipt, whose position has to be looked up in the log.
     failed,   ///< Answer with `failure`.
     known,    ///< Answer with the first receipt, which is at `position`.
+    errand,   ///< A log_errand, to be run and answered; no aggregate's.
   };
 
   std::unique_ptr<detail::envelope> command;

@@ -1,5 +1,7 @@
 #include "aggregate_actor.hpp"
 
+#include "../truncation_request.hpp"
+
 #include <caf/actor_system.hpp>
 #include <caf/detail/sync_request_bouncer.hpp>
 #include <caf/detail/type_erased_tuple_view.hpp>
@@ -39,33 +41,43 @@ void last_reference_is_gone([[maybe_unused]] const void* actor) noexcept {
   return empty;
 }
 
+/// The same of a request to truncate.
+[[nodiscard]] caf::type_erased_tuple& request_content() noexcept {
+  static caf::detail::type_erased_tuple_view<> empty;
+  return empty;
+}
+
 /// A command in an actor's mailbox. Lies in the command itself, which it owns until take().
-class command_element final : public caf::mailbox_element {
+template <class Command, caf::type_erased_tuple& (*Content)() noexcept>
+class carried_element final : public caf::mailbox_element {
 public:
-  [[nodiscard]] static caf::mailbox_element_ptr make(std::unique_ptr<detail::envelope> command) {
-    static_assert(sizeof(command_element) <= detail::envelope::carrier_size);
-    static_assert(alignof(command_element) <= 8);
+  [[nodiscard]] static caf::mailbox_element_ptr make(std::unique_ptr<Command> command) {
+    static_assert(sizeof(carried_element) <= detail::envelope::carrier_size);
+    static_assert(alignof(carried_element) <= 8);
     auto* place = command->carrier();
-    return caf::mailbox_element_ptr(new (place) command_element(std::move(command)));
+    return caf::mailbox_element_ptr(new (place) carried_element(std::move(command)));
   }
-  ~command_element() override { ensure(command_ == nullptr, "a command was dropped unanswered"); }
+  ~carried_element() override { ensure(command_ == nullptr, "a command was dropped unanswered"); }
 
-  [[nodiscard]] std::unique_ptr<detail::envelope> take() noexcept { return std::move(command_); }
+  [[nodiscard]] std::unique_ptr<Command> take() noexcept { return std::move(command_); }
 
-  caf::type_erased_tuple& content() override { return command_content(); }
-  [[nodiscard]] const caf::type_erased_tuple& content() const override { return command_content(); }
+  caf::type_erased_tuple& content() override { return Content(); }
+  [[nodiscard]] const caf::type_erased_tuple& content() const override { return Content(); }
   caf::message move_content_to_message() override { return {}; }
   [[nodiscard]] caf::message copy_content_to_message() const override { return {}; }
 
   /// Ends it; its memory is the command's.
-  void request_deletion(bool) const noexcept override { this->~command_element(); }
+  void request_deletion(bool) const noexcept override { this->~carried_element(); }
 
 private:
-  explicit command_element(std::unique_ptr<detail::envelope> command) noexcept
+  explicit carried_element(std::unique_ptr<Command> command) noexcept
       : command_(std::move(command)) {}
 
-  std::unique_ptr<detail::envelope> command_;
+  std::unique_ptr<Command> command_;
 };
+
+using command_element = carried_element<detail::envelope, command_content>;
+using request_element = carried_element<truncation_request, request_content>;
 
 } // namespace
 
@@ -83,6 +95,10 @@ aggregate_actor::~aggregate_actor() {
 
 void aggregate_actor::deliver(std::unique_ptr<detail::envelope> command) {
   enqueue(command_element::make(std::move(command)), nullptr);
+}
+
+void aggregate_actor::deliver(std::unique_ptr<truncation_request> request) {
+  enqueue(request_element::make(std::move(request)), nullptr);
 }
 
 void aggregate_actor::drop() noexcept {
@@ -161,6 +177,12 @@ void aggregate_actor::handle(caf::mailbox_element_ptr element, caf::execution_un
     auto command = static_cast<command_element&>(*element).take();
     element.reset(); // before the command, in which it lies, goes to another thread
     aggregate_.handle(std::move(command));
+    return;
+  }
+  if (&element->content() == &request_content()) {
+    auto request = static_cast<request_element&>(*element).take();
+    element.reset();
+    aggregate_.handle(std::move(request));
     return;
   }
   if (element->content().type_token() == caf::make_type_token<caf::exit_msg>())

@@ -36,6 +36,7 @@ public:
 
   // -- mailbox ------------------------------------------------------------------
   void deliver(std::unique_ptr<detail::envelope> command) override;
+  void deliver(std::unique_ptr<truncation_request> request) override;
   void drop() noexcept override;
 
   // -- caf::abstract_actor, caf::local_actor -----------------------------------

@@ -146,6 +146,43 @@ public:
     return ask<Aggregate>(stream<Aggregate>(key), std::move(command), options);
   }
 
+  /// Keeps the aggregate's state in the log and truncates the events that led to it: they are not
+  /// read any more, and from now on it is loaded from that state and what follows, snapshots or
+  /// not. The log keeps the events until it is archived. Handled in its turn among the commands;
+  /// versions go on, and repeats are recognised as before. Returns when it is as durable as the log
+  /// promises: the receipt has the aggregate's version, and one event, or none if there was nothing
+  /// to truncate. Errors: those of ask() and of the index; too_large for a state over the limit of
+  /// an event, limits::max_payload_size; handler_failed if save() throws.
+  ///
+  /// Blocks: for a commit, and until the index has the log. Any thread, but not from
+  /// an outcome handler or an actor. Those of one stream wait for one another. An aggregate without
+  /// snapshots has no state that could be kept: this does not compile.
+  ///
+  ///     engine->truncate<account>(42);
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] outcome truncate(const stream_id& stream) {
+    static_assert(domain::has_snapshots<Aggregate>,
+                  "truncate<Aggregate>: Aggregate has no snapshot, save() and load(), so its state "
+                  "cannot be kept; remove() needs none");
+    return truncate(&detail::typed_aggregate<Aggregate>::tag, stream, false);
+  }
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] outcome truncate(std::uint64_t key) {
+    return truncate<Aggregate>(stream<Aggregate>(key));
+  }
+
+  /// Truncates all of an aggregate, its state and its command ids too: the next command finds it as
+  /// if there had been none, but that versions go on. Also of one that cannot be loaded. Otherwise
+  /// as truncate().
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] outcome remove(const stream_id& stream) {
+    return truncate(&detail::typed_aggregate<Aggregate>::tag, stream, true);
+  }
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] outcome remove(std::uint64_t key) {
+    return remove<Aggregate>(stream<Aggregate>(key));
+  }
+
   /// The stream of an aggregate with an integer key.
   template <domain::aggregate Aggregate>
   [[nodiscard]] stream_id stream(std::uint64_t key) const {
@@ -212,6 +249,7 @@ private:
                                                             std::vector<registration> types);
   [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command);
+  [[nodiscard]] outcome truncate(const void* tag, const stream_id& stream, bool removes);
   [[nodiscard]] category_id category_of(const void* tag) const;
   [[nodiscard]] static outcome
   wait_for_outcome(const std::function<result<void>(outcome_handler)>& start);

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <acta/base/error.hpp>
+#include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <functional>
+#include <utility>
+
+namespace acta::runtime {
+
+/// What must be done with the log by the one thread that writes it, and is no append: staged as
+/// the command of a settlement of kind::errand, done between two commits, and answered.
+class log_errand final : public detail::envelope {
+public:
+  using work = std::move_only_function<result<void>(storage::event_log&)>;
+
+  log_errand(work todo, outcome_handler&& handler) noexcept
+      : envelope({}, std::move(handler)), todo_(std::move(todo)) {}
+
+  [[nodiscard]] result<void> run(storage::event_log& log) { return todo_(log); }
+
+private:
+  work todo_;
+};
+
+} // namespace acta::runtime
