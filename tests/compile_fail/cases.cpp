@@ -72,6 +72,12 @@ void use(runtime::engine& engine) {
 #if CASE == 10
   (void)take_index().read(stream_id(category_id(1), 1), std::move(*take_snapshot()));
 #endif
+#if CASE == 13
+  (void)engine.truncate<limit_order>(1);
+#else
+  (void)engine.truncate<counter>(1);
+  (void)engine.remove<limit_order>(1);
+#endif
 #if CASE == 3
   (void)snapshot->at(stream_version(1));
 #endif
