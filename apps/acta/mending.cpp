@@ -120,7 +120,7 @@ reaching_snapshot(const storage::event_log& log, const stream_id& stream, stream
   const auto truncated = writer.index().truncated(stream, **now);
   if (!truncated)
     return std::unexpected(truncated.error());
-  if (before <= truncated->before)
+  if (before < truncated->before)
     return writer.truncate(stream, before); // which does nothing
   const auto version = writer.index().version(stream, **now);
   if (!version)
@@ -128,8 +128,9 @@ reaching_snapshot(const storage::event_log& log, const stream_id& stream, stream
   if (before > version->next())
     return writer.truncate(stream, before); // which says so
   const auto state = reaching_snapshot(log, stream, before);
+  const bool goes_further = before > truncated->before;
   const bool has_one = truncated->state && truncated->state->version.next() >= before;
-  if (!state && !has_one && !chosen.without_state)
+  if (!state && !has_one && goes_further && !chosen.without_state)
     return failure(errc::not_found,
                    fmt::format("{}: '{}' has no snapshot of it from version {} on, so no aggregate "
                                "could be loaded from what is left; nothing was truncated: let its "

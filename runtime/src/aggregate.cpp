@@ -344,9 +344,9 @@ result<void> aggregate::load_kept_state(const storage::truncation& truncated) {
   if (!kept)
     return failure(errc::not_found,
                    fmt::format("stream {}: its events before version {} were truncated, and its "
-                               "state was not kept; if the log still has them, 'acta truncate "
-                               "--before {}' with a snapshot of it keeps the state; or remove it",
-                               name(), truncated.before.value(), truncated.before.value()));
+                               "state was not kept; a snapshot of version {} or later would do "
+                               "(none can be used), or remove the stream",
+                               name(), truncated.before.value(), truncated.before.value() - 1));
   if (kept->schema_hash != category_.type->snapshot_schema_hash())
     return failure(errc::incompatible_schema,
                    fmt::format("stream {}: its events before version {} were truncated, and the "
@@ -498,25 +498,34 @@ result<bool> aggregate::truncate(const truncation_order& order, staging& to) {
 /// False if there is nothing to remove. Also of an aggregate that cannot be loaded: it is one way
 /// out of that.
 result<bool> aggregate::remove(const truncation_order& order, staging& to) {
-  if (auto loaded = load(); !loaded) {
-    auto log = core_.log->snapshot();
-    if (!log)
-      return failure(log);
-    const auto version = core_.index->version(stream(), **log);
-    if (!version)
-      return std::unexpected(version.error());
-    if (auto made = make_state(); !made)
-      return failure(made);
-    version_ = version->value();
-  }
+  auto loaded = load();
+  if (!loaded)
+    if (auto found = load_version_alone(); !found)
+      return failure(found);
   const stream_version now(version_);
-  if (!storage::exists(order.earlier, now))
-    return false;
-  if (auto staged = stage(order, {.before = now.next(), .removed = true}, to); !staged)
-    return failure(staged);
-  if (auto fresh = begin_anew(); !fresh)
-    return failure(fresh);
-  return true;
+  const bool there = storage::exists(order.earlier, now);
+  auto done = there ? stage(order, {.before = now.next(), .removed = true}, to) : loaded;
+  if (done && there)
+    done = begin_anew();
+  if (!done && !loaded)
+    forget();
+  if (!done)
+    return failure(done);
+  return there;
+}
+
+/// Of an aggregate whose state does not matter any more.
+result<void> aggregate::load_version_alone() {
+  auto log = core_.log->snapshot();
+  if (!log)
+    return failure(log);
+  const auto version = core_.index->version(stream(), **log);
+  if (!version)
+    return std::unexpected(version.error());
+  auto made = make_state();
+  if (made)
+    version_ = version->value();
+  return made;
 }
 
 result<void> aggregate::stage(const truncation_order& order, const storage::truncation& what,

@@ -47,6 +47,7 @@ private:
   [[nodiscard]] result<bool> restore(const storage::stream_snapshot& one,
                                      const storage::truncation& truncated);
   [[nodiscard]] result<void> load_kept_state(const storage::truncation& truncated);
+  [[nodiscard]] result<void> load_version_alone();
   [[nodiscard]] result<void> load_events(const storage::log_snapshot& log);
   void count_events_since_snapshot(std::size_t events) noexcept;
   [[nodiscard]] std::unique_ptr<taken_snapshot> take_snapshot();

@@ -155,6 +155,10 @@ TEST_F(acta_program, takes_a_snapshot_along_when_it_truncates) {
   const std::uint64_t version = stream["version"];
   ASSERT_GE(version, 2U);
   const std::string state = "a state";
+  ASSERT_EQ(
+    run({"truncate", at("store"), name, "--before", std::to_string(version), "--without-state"})
+      .status,
+    0);
   {
     const auto log = storage::open_log(path("store")).value();
     const auto snapshots = storage::open_snapshots(*log).value();
@@ -171,9 +175,11 @@ TEST_F(acta_program, takes_a_snapshot_along_when_it_truncates) {
                    .state = std::as_bytes(std::span(state))}};
     ASSERT_TRUE(snapshots->save({&one, 1}));
   }
-  EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", std::to_string(version + 1)}),
-            name + " is read from version " + std::to_string(version + 1)
-              + "; its state at version " + std::to_string(version) + " is in the log\n");
+  const auto kept = "; its state at version " + std::to_string(version) + " is in the log\n";
+  for (const auto& before : {std::to_string(version), std::to_string(version + 1)}) {
+    EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", before}),
+              name + " is read from version " + before + kept);
+  }
   const auto shown =
     json::parse(out_of({"read", at("store"), "--backward", "--limit", "1", "--json"}));
   EXPECT_EQ(shown["event"]["state"]["version"], version) << shown;

@@ -78,6 +78,9 @@ void use(runtime::engine& engine) {
   (void)engine.truncate<counter>(1);
   (void)engine.remove<limit_order>(1);
 #endif
+#if CASE == 14
+  (void)take_index().truncated(stream_id(category_id(1), 1), std::move(*take_snapshot()));
+#endif
 #if CASE == 3
   (void)snapshot->at(stream_version(1));
 #endif

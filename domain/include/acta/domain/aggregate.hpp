@@ -194,7 +194,8 @@ concept aggregate =
   && (!has_snapshots<Aggregate> || saves_and_loads_its_snapshot<Aggregate>);
 
 /// Tells snapshots that load() understands from others: of the table's name and its
-/// schema_version, which is to be raised whenever an older snapshot must not be loaded. Not 0.
+/// schema_version, which is to be raised whenever an older snapshot must not be loaded. Not 0. An
+/// aggregate that was truncated is not loaded at all then: a new field needs no other version.
 template <aggregate Aggregate>
   requires has_snapshots<Aggregate>
 [[nodiscard]] std::uint64_t snapshot_schema_hash() noexcept {
