@@ -185,7 +185,7 @@ void committer::answer(settlement& one, log_position& last) {
   }
 }
 
-void committer::run_errand(settlement& one, log_position last) {
+void committer::run_errand(settlement& one, log_position last) const {
   auto done = static_cast<log_errand&>(*one.command).run(*core_.log);
   if (done)
     one.command->settle(receipt{.version = {}, .position = last});

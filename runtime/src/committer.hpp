@@ -76,7 +76,7 @@ private:
   void take();
   void commit();
   void answer(settlement& one, log_position& last);
-  void run_errand(settlement& one, log_position last);
+  void run_errand(settlement& one, log_position last) const;
   void fail_with(const error& why);
 
   core& core_;

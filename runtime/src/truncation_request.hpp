@@ -23,8 +23,8 @@ struct truncation_order {
 /// On its way through the mailbox among the commands, told from them by how it is delivered.
 class truncation_request final : public detail::envelope {
 public:
-  truncation_request(truncation_order order, outcome_handler&& handler) noexcept
-      : envelope({}, std::move(handler)), order_(std::move(order)) {}
+  truncation_request(const truncation_order& order, outcome_handler&& handler) noexcept
+      : envelope({}, std::move(handler)), order_(order) {}
 
   [[nodiscard]] const truncation_order& order() const noexcept { return order_; }
 

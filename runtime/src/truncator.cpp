@@ -27,7 +27,7 @@ outcome truncator::run(const category_entry& category, const stream_id& stream, 
     auto admitted = admit_();
     if (admitted)
       registry_.send(category, stream,
-                     std::make_unique<truncation_request>(std::move(*order), std::move(handler)));
+                     std::make_unique<truncation_request>(*order, std::move(handler)));
     return admitted;
   });
 }
