@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace example {
 
@@ -53,11 +54,14 @@ struct till {
 };
 
 template <class Aggregate>
-result<void> send(const char* directory, std::int64_t cents, std::vector<domain::upcaster> how) {
+result<void> send(const char* directory, std::int64_t cents,
+                  const std::vector<domain::upcaster>& how) {
   auto log = storage::open_log(directory);
   if (!log)
     return failure(log);
-  auto engine = runtime::engine::open<Aggregate>(std::move(*log), {.upcasters = std::move(how)});
+  runtime::engine_options options;
+  options.upcasters = how;
+  auto engine = runtime::engine::open<Aggregate>(std::move(*log), options);
   if (!engine)
     return failure(engine);
   const auto receipt = (*engine)->template ask<Aggregate>(1, pay{cents});

@@ -177,8 +177,9 @@ TEST_F(acta_program, takes_a_snapshot_along_when_it_truncates) {
   }
   const auto kept = "; its state at version " + std::to_string(version) + " is in the log\n";
   for (const auto& before : {std::to_string(version), std::to_string(version + 1)}) {
-    EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", before}),
-              name + " is read from version " + before + kept);
+    std::string expected = name;
+    expected.append(" is read from version ").append(before).append(kept);
+    EXPECT_EQ(out_of({"truncate", at("store"), name, "--before", before}), expected);
   }
   const auto shown =
     json::parse(out_of({"read", at("store"), "--backward", "--limit", "1", "--json"}));

@@ -371,7 +371,8 @@ TEST_P(truncation_test, changes_nothing_that_commands_can_see) { // I1, I2, I4, 
         versions[key] += static_cast<std::uint64_t>(command.times);
         EXPECT_EQ(how->version, stream_version(versions[key]));
       };
-      (void)e->tell<counter>(key, command, note); // refused once a commit failed
+      const auto sent = e->tell<counter>(key, command, note);
+      EXPECT_TRUE(sent || e->failed()) << sent.error().message();
       if (random() % 20 == 0) {
         if (const auto removed = e->remove<counter>(key); removed)
           sums[key] = 0; // commands that were told before are answered
