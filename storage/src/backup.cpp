@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,24 +26,37 @@ public:
   copier(const event_log& from, event_log& to, dated_log& dated) noexcept
       : from_(from), to_(to), dated_(dated) {}
 
-  /// That `to` is a prefix of `from`, as far as its last record says.
-  [[nodiscard]] result<void> check_prefix(const log_snapshot& source, log_position goal) const {
-    const auto last = to_.tail();
-    if (last > goal)
-      return differs(
-        fmt::format("it has {} records, and the store {}", last.value(), goal.value()));
-    if (last == log_position(0))
-      return {};
+  /// That `to` is a part of `from`, which has the records up to `most`, as far as its first and its
+  /// last position and its last record say. One that is empty begins where `from` does.
+  [[nodiscard]] result<void> check_prefix(const log_snapshot& source, const log_start& start,
+                                          log_position most) {
     const auto there = to_.snapshot();
     if (!there)
       return std::unexpected(there.error());
+    const auto last = (*there)->tail();
+    if (last < (*there)->first())
+      return dated_.begin_at(start);
+    if ((*there)->first() > start.first)
+      return differs(fmt::format("it begins at position {}, and the store at {}",
+                                 (*there)->first().value(), start.first.value()));
+    if (last > most)
+      return differs(
+        fmt::format("it has {} records, and the store {}", last.value(), most.value()));
+    if (last.next() < start.first)
+      return differs(fmt::format("it ends at position {}, and the store begins at {}, as what was "
+                                 "before was archived",
+                                 last.value(), start.first.value()));
     const auto copied = (*there)->at(last);
     if (!copied)
       return std::unexpected(copied.error());
-    const auto original = source.at(last);
-    if (!original)
-      return std::unexpected(original.error());
-    if (!same(*copied, *original))
+    auto is_same = copied->header().checksum == start.checksum_before;
+    if (last >= start.first) {
+      const auto original = source.at(last);
+      if (!original)
+        return std::unexpected(original.error());
+      is_same = same(*copied, *original);
+    }
+    if (!is_same)
       return differs(fmt::format("its last record, at position {}, is another one", last.value()));
     return {};
   }
@@ -123,6 +137,12 @@ private:
 
 result<backup_result> back_up(const event_log& log, const std::filesystem::path& directory,
                               const std::function<void(log_position, log_position)>& progress) {
+  return copy_log(log, directory, std::nullopt, progress);
+}
+
+result<backup_result> copy_log(const event_log& log, const std::filesystem::path& directory,
+                               std::optional<log_position> end,
+                               const std::function<void(log_position, log_position)>& progress) {
   const auto* on_disk = dynamic_cast<const disk_log*>(&log);
   if (on_disk == nullptr)
     return failure(errc::invalid_argument, "a log in memory is no store; export it instead");
@@ -132,29 +152,33 @@ result<backup_result> back_up(const event_log& log, const std::filesystem::path&
   auto snapshot = log.snapshot();
   if (!snapshot)
     return failure(snapshot);
-  const auto goal = goal_of(log, **snapshot);
-  auto backup = open_copy(directory, *identity);
-  if (!backup)
-    return failure(backup);
-  auto* dated = dynamic_cast<dated_log*>(backup->get());
+  const auto start = on_disk->start_of(**snapshot);
+  if (!start)
+    return std::unexpected(start.error());
+  const auto most = goal_of(log, **snapshot);
+  const auto goal = std::min(end.value_or(most), most);
+  auto copy = open_copy(directory, *identity);
+  if (!copy)
+    return failure(copy);
+  auto* dated = dynamic_cast<dated_log*>(copy->get());
   ensure(dated != nullptr, "open_copy() gives a log that takes dated records");
-  const backup_result done{.before = (*backup)->tail(), .after = goal};
-  copier copy(log, **backup, *dated);
-  if (auto prefix = copy.check_prefix(**snapshot, goal); !prefix)
+  copier batches(log, **copy, *dated);
+  if (auto prefix = batches.check_prefix(**snapshot, *start, most); !prefix)
     return failure(prefix);
-  if (auto named = copy_names(log, **backup); !named)
+  const auto before = (*copy)->tail();
+  if (auto named = copy_names(log, **copy); !named)
     return failure(named);
-  while ((*backup)->tail() < goal) {
-    if (auto copied = copy.copy_batch(**snapshot, goal); !copied)
+  while ((*copy)->tail() < goal) {
+    if (auto copied = batches.copy_batch(**snapshot, goal); !copied)
       return failure(copied);
     if (progress)
-      progress((*backup)->tail(), goal);
+      progress((*copy)->tail(), goal);
     // Records do not change: a newer state has the same, and keeps no page from reuse for long.
     if (auto moved = (*snapshot)->refresh(); !moved)
       return failure(moved);
   }
-  ensure((*backup)->tail() == goal, "a backup ends where it was to");
-  return done;
+  ensure((*copy)->tail() >= goal, "a copy reaches where it was to");
+  return backup_result{.before = before, .after = (*copy)->tail()};
 }
 
 } // namespace acta::storage

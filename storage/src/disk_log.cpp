@@ -63,15 +63,17 @@ public:
   lmdb_snapshot(const lmdb_snapshot&) = delete;
   lmdb_snapshot& operator=(const lmdb_snapshot&) = delete;
 
-  [[nodiscard]] result<void> read_tail() {
-    auto tail = log_.environment().last_position(reader_);
-    if (!tail)
-      return failure(tail);
+  [[nodiscard]] result<void> read_range() {
+    const auto all = log_.environment().range(reader_);
+    if (!all)
+      return std::unexpected(all.error());
+    first_ = all->first;
     // A commit is there for readers a moment before the log says so: to them it is not there yet.
-    tail_ = std::min(*tail, log_.tail());
+    tail_ = std::min(all->last, log_.tail());
     return {};
   }
 
+  [[nodiscard]] log_position first() const noexcept override { return first_; }
   [[nodiscard]] log_position tail() const noexcept override { return tail_; }
 
   [[nodiscard]] result<void> refresh() override {
@@ -81,7 +83,7 @@ public:
     if (const int code = mdb_txn_renew(reader_); code != MDB_SUCCESS)
       return lmdb_failure(code, log_.environment().path(), "a read transaction");
     const auto before = tail_;
-    auto read = read_tail();
+    auto read = read_range();
     ensure(!read || tail_ >= before, "a log never gets shorter");
     return read;
   }
@@ -89,8 +91,11 @@ public:
   [[nodiscard]] result<record_view> at(log_position position) const& override {
     if (position.value() == 0 || position > tail_)
       return failure(errc::not_found,
-                     fmt::format("position {}: '{}' has 1 to {}", position.value(),
-                                 log_.environment().path().string(), tail_.value()));
+                     fmt::format("position {}: '{}' has {} to {}", position.value(),
+                                 log_.environment().path().string(), first_.value(),
+                                 tail_.value()));
+    if (position < first_)
+      return archived(position);
     const auto wanted = position.value();
     auto key = key_of(wanted);
     MDB_val value{};
@@ -104,17 +109,32 @@ public:
   using log_snapshot::scan;
   [[nodiscard]] result<std::unique_ptr<log_cursor>>
   scan(log_position from, const scan_options& options) const& override {
+    if (from != log_position(0) && from < first_)
+      return archived(from);
     MDB_cursor* cursor = nullptr;
     if (const int code = mdb_cursor_open(reader_, log_.environment().events(), &cursor);
         code != MDB_SUCCESS)
       return lmdb_failure(code, log_.environment().path(), "a cursor");
     return std::make_unique<scanning_cursor<lmdb_source>>(lmdb_source(log_, cursor, options.way),
-                                                          from, tail_, options);
+                                                          from, first_, tail_, options);
   }
 
 private:
+  [[nodiscard]] std::unexpected<error> archived(log_position position) const {
+    const auto& environment = log_.environment();
+    const auto into = environment.get_meta(archive_key);
+    return failure(errc::not_found,
+                   fmt::format("position {}: those up to {} of '{}' were archived{}; read them there,"
+                               " or begin at {}",
+                               position.value(), first_.value() - 1, environment.path().string(),
+                               into && !into->empty() ? fmt::format(", the last into '{}'", *into)
+                                                      : "",
+                               first_.value()));
+  }
+
   const disk_log& log_;
   MDB_txn* reader_;
+  log_position first_{1};
   log_position tail_;
 };
 
@@ -125,7 +145,7 @@ result<std::unique_ptr<log_snapshot>> disk_log::snapshot() const {
   if (!reader)
     return failure(reader);
   auto made = std::make_unique<lmdb_snapshot>(*this, *reader);
-  if (auto read = made->read_tail(); !read)
+  if (auto read = made->read_range(); !read)
     return failure(read);
   return made;
 }
@@ -140,6 +160,18 @@ result<std::vector<std::byte>> disk_log::schema(event_type_id id) const {
   return std::vector(bfbs.begin(), bfbs.end());
 }
 
+result<log_start> disk_log::start_of(const log_snapshot& now) const {
+  auto reader = readers_.begin();
+  if (!reader)
+    return failure(reader);
+  auto start = environment_.start(*reader);
+  readers_.end(*reader);
+  if (start && start->first != now.first())
+    return failure(errc::store_in_use,
+                   fmt::format("'{}' is being archived; try again", environment_.path().string()));
+  return start;
+}
+
 result<log_position> disk_log::read_what_is_there() {
   auto identity = environment_.identity();
   if (!identity)
@@ -149,20 +181,33 @@ result<log_position> disk_log::read_what_is_there() {
   if (!reader)
     return failure(reader);
   auto names = environment_.read_names(*reader, categories_, event_types_);
-  auto last = environment_.last_position(*reader);
-  auto count = environment_.count_events(*reader);
+  auto last = check_range(*reader);
   readers_.end(*reader);
   if (!names)
     return failure(names);
-  if (!last)
-    return last;
-  if (!count)
-    return failure(count);
-  if (*count != last->value())
-    return failure(errc::corrupt,
-                   fmt::format("'{}' has {} records, but the last position is {}; restore a backup",
-                               environment_.path().string(), *count, last->value()));
   return last;
+}
+
+/// That the records are those from where `meta` says that the log begins: none is missing in front,
+/// nor, as far as their number tells, between.
+result<log_position> disk_log::check_range(MDB_txn* in) const {
+  const auto start = environment_.start(in);
+  if (!start)
+    return std::unexpected(start.error());
+  const auto all = environment_.range(in);
+  if (!all)
+    return std::unexpected(all.error());
+  const auto key = environment_.first_key(in);
+  if (!key)
+    return key;
+  if (all->first != start->first || (!all->is_empty() && *key != start->first))
+    return failure(errc::corrupt,
+                   fmt::format("'{}' has {} records, the first at position {} and the last at {}, "
+                               "but its log begins at {}; restore a backup",
+                               environment_.path().string(),
+                               all->last.value() + 1 - all->first.value(), key->value(),
+                               all->last.value(), start->first.value()));
+  return all->last;
 }
 
 std::unexpected<error> not_its_log(const std::filesystem::path& directory, std::string_view what,

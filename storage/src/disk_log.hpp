@@ -44,6 +44,9 @@ public:
     return directory_;
   }
 
+  /// Where the log began when the snapshot was taken. errc::store_in_use if that has changed.
+  [[nodiscard]] result<log_start> start_of(const log_snapshot& now) const;
+
   [[nodiscard]] const log_environment& environment() const noexcept { return environment_; }
   [[nodiscard]] const lmdb_readers& readers() const noexcept { return readers_; }
 
@@ -56,6 +59,10 @@ protected:
   /// one.
   [[nodiscard]] result<log_position> read_what_is_there();
 
+private:
+  [[nodiscard]] result<log_position> check_range(MDB_txn* in) const;
+
+protected:
   std::filesystem::path directory_;
   std::string store_id_;
   store_hold held_; ///< Let go when the environment is closed.

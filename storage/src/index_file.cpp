@@ -103,6 +103,12 @@ result<void> index_file::start() {
   auto ready = code == MDB_NOTFOUND ? make() : check();
   if (!ready)
     return ready;
+  if (watermark_ == log_position(0)) { // it has nothing yet: it begins where the log does
+    const auto now = log_.snapshot();
+    if (!now)
+      return std::unexpected(now.error());
+    watermark_ = log_position((*now)->first().value() - 1);
+  }
   auto synced = synced_point::start(environment_);
   if (!synced)
     return failure(synced);
@@ -159,6 +165,8 @@ result<void> index_file::check() {
   auto snapshot = log_.snapshot();
   if (!snapshot)
     return failure(snapshot);
+  if (watermark_ < (*snapshot)->first())
+    return not_of_it("lacks events that were archived meanwhile");
   const auto record = (*snapshot)->at(watermark_);
   if (!record)
     return std::unexpected(record.error());

@@ -30,6 +30,11 @@ namespace {
   return as_text(index_key(category, 0).bytes().first(2));
 }
 
+/// Greater than every key of the category's streams.
+[[nodiscard]] std::string end_of(category_id category) {
+  return start_of(category) + '\xff'; // no kind of key is as great
+}
+
 } // namespace
 
 index_view::index_view(const event_log& log, const retention_categories& retention,
@@ -57,9 +62,10 @@ result<std::vector<record_view>> index_view::read(const stream_id& stream,
 result<stream_version> index_view::version(const stream_id& stream,
                                            const log_snapshot& snapshot) const {
   const auto newest = read_backward(stream, snapshot, UINT64_MAX, 1, 1);
-  if (!newest)
+  const bool is_archived = !newest && newest.error().code() == errc::not_found;
+  if (!newest && !is_archived)
     return std::unexpected(newest.error());
-  if (!newest->empty())
+  if (newest && !newest->empty())
     return newest->front().version();
   const auto first = first_read(stream, snapshot); // its events may all be archived
   if (!first)
@@ -99,6 +105,8 @@ result<std::uint64_t> index_view::walk(const stream_id& stream, const log_snapsh
     for (auto at = delta->newest(hash); at != 0; at = delta->before(at)) {
       if (log_position(at) > snapshot.tail())
         continue; // indexed since the snapshot was taken
+      if (log_position(at) < snapshot.first())
+        break; // archived since, as are those before it: of a log that another process writes
       const auto record = snapshot.at(log_position(at));
       if (!record)
         return std::unexpected(record.error());
@@ -115,11 +123,12 @@ result<std::uint64_t> index_view::walk(const stream_id& stream, const log_snapsh
   return seen;
 }
 
-/// The records of a stream that are in the index on disk.
+/// The records of a stream that are in the index on disk, but for versions below `least`, which may
+/// be archived.
 result<std::vector<record_view>> index_view::read_disk(const stream_id& stream,
                                                        const log_snapshot& snapshot,
-                                                       std::uint64_t from, std::size_t max,
-                                                       direction way) const {
+                                                       std::uint64_t from, std::uint64_t least,
+                                                       std::size_t max, direction way) const {
   std::vector<record_view> records;
   if (stored_ == 0)
     return records;
@@ -132,6 +141,8 @@ result<std::vector<record_view>> index_view::read_disk(const stream_id& stream,
     return failure(read);
   records.reserve(found.size());
   for (const auto& [version, position] : found) {
+    if (version < stream_version(least))
+      break;
     const auto record = snapshot.at(position);
     if (!record)
       return std::unexpected(record.error());
@@ -202,7 +213,7 @@ result<std::vector<record_view>> index_view::read_forward(const stream_id& strea
                                                           const log_snapshot& snapshot,
                                                           std::uint64_t from,
                                                           std::size_t max) const {
-  auto found = read_disk(stream, snapshot, from, max, direction::forward);
+  auto found = read_disk(stream, snapshot, from, from, max, direction::forward);
   if (!found || found->size() == max)
     return found;
   const auto oldest = found->empty() ? from : found->back().version().value() + 1;
@@ -238,15 +249,13 @@ index_view::read_backward(const stream_id& stream, const log_snapshot& snapshot,
   if (found.size() == max || next < down_to)
     return found;
   const auto wanted = std::min<std::uint64_t>(max - found.size(), next - down_to + 1);
-  const auto older = read_disk(stream, snapshot, next, wanted, direction::backward);
+  const auto older = read_disk(stream, snapshot, next, down_to, wanted, direction::backward);
   if (!older)
     return older;
   const auto newest = older->empty() ? 0 : older->front().version().value();
   if (*seen != 0 && newest != next)
     return gap(stream, *seen, newest + 1);
-  for (const auto& record : *older)
-    if (record.version().value() >= down_to)
-      found.push_back(record);
+  found.insert(found.end(), older->begin(), older->end());
   return found;
 }
 
@@ -259,43 +268,105 @@ std::unexpected<error> index_view::gap(const stream_id& stream, std::uint64_t ve
                              expected));
 }
 
-/// Streams by the ends of their keys, which are greater than `begin`: the first `max`.
+/// A page of streams() in the making: the first `max` by the ends of their keys.
+struct index_view::stream_page {
+  std::map<std::string, stream_id> streams{};
+  const std::string& begin; ///< The ends are greater.
+  std::size_t max;
+  category_id only;                                         ///< 0: of any category.
+  std::map<category_id, std::optional<category_id>> told{}; ///< Of truncations: see told_by().
+
+  [[nodiscard]] bool is_full() const noexcept { return streams.size() == max; }
+
+  /// The stream, or the one whose truncation it is.
+  void add(const stream_id& one) {
+    const auto truncated = told.find(one.category());
+    if (truncated != told.end() && !truncated->second)
+      return;
+    const auto stream = truncated == told.end() ? one : in_category(one, *truncated->second);
+    auto end = end_of(stream);
+    if (end <= begin || (only != category_id(0) && stream.category() != only)
+        || (is_full() && end >= streams.rbegin()->first))
+      return;
+    streams.emplace(std::move(end), stream);
+    if (streams.size() > max)
+      streams.erase(std::prev(streams.end()));
+  }
+};
+
+/// The categories of truncations. With that of the streams they tell of in an archived log, where
+/// they may be all that is left of a stream.
+std::map<category_id, std::optional<category_id>>
+index_view::told_by(const log_snapshot& snapshot) const {
+  std::map<category_id, std::optional<category_id>> all;
+  for (std::uint16_t id = 1; id != 0 && !log_.category_name(category_id(id)).empty(); ++id) {
+    const category_id one(id);
+    if (log_.category_name(one).starts_with(retention_prefix))
+      all.try_emplace(one);
+    if (const auto truncations = retention_.of(one);
+        truncations != category_id(0) && snapshot.first() > log_position(1))
+      all[truncations] = one;
+  }
+  return all;
+}
+
+/// Adds those that are on disk.
+result<void> index_view::add_stored(stream_page& to) const {
+  const auto reader = index_file::reader::begin(*file_);
+  if (!reader)
+    return std::unexpected(reader.error());
+  for (auto from = to.begin;;) {
+    const auto found = reader->streams(std::as_bytes(std::span(from)), to.max);
+    if (!found)
+      return std::unexpected(found.error());
+    for (const auto& one : *found)
+      if (!to.told.contains(one.category()))
+        to.add(one);
+    if (found->size() < to.max || to.is_full())
+      break;
+    const auto last = found->back().category();
+    if (to.only != category_id(0) && last > to.only)
+      break;
+    from = to.told.contains(last) ? end_of(last) : end_of(found->back());
+  }
+  for (const auto& [category, of] : to.told) {
+    if (!of)
+      continue;
+    const auto same = start_of(*of);
+    if (to.begin.substr(0, same.size()) > same)
+      continue; // the page is behind that category
+    const auto from =
+      start_of(category) + (to.begin.starts_with(same) ? to.begin.substr(same.size()) : "");
+    const auto found = reader->streams(std::as_bytes(std::span(from)), to.max);
+    if (!found)
+      return std::unexpected(found.error());
+    for (const auto& one : *found)
+      if (one.category() == category)
+        to.add(one);
+  }
+  return {};
+}
+
 result<std::map<std::string, stream_id>> index_view::page_of(const log_snapshot& snapshot,
                                                              const std::string& begin,
                                                              std::size_t max,
                                                              category_id category) const {
-  std::map<std::string, stream_id> page;
-  const auto add = [&](const stream_id& stream) {
-    auto end = end_of(stream);
-    if (log_.category_name(stream.category()).starts_with(retention_prefix))
-      return;
-    if (end <= begin || (category != category_id(0) && stream.category() != category)
-        || (page.size() == max && end >= page.rbegin()->first))
-      return;
-    page.emplace(std::move(end), stream);
-    if (page.size() > max)
-      page.erase(std::prev(page.end()));
-  };
-  if (stored_ != 0) {
-    const auto reader = index_file::reader::begin(*file_);
-    if (!reader)
-      return std::unexpected(reader.error());
-    const auto on_disk = reader->streams(std::as_bytes(std::span(begin)), max);
-    if (!on_disk)
-      return std::unexpected(on_disk.error());
-    for (const auto& one : *on_disk)
-      add(one);
-  }
-  auto cursor = snapshot.scan(log_position(stored_ + 1), {.category = category});
+  stream_page made{.begin = begin, .max = max, .only = category, .told = told_by(snapshot)};
+  if (stored_ != 0)
+    if (auto added = add_stored(made); !added)
+      return failure(added);
+  const bool filter = snapshot.first() == log_position(1); // else a truncation may tell of it
+  auto cursor = snapshot.scan(log_position(stored_ == 0 ? 0 : stored_ + 1),
+                              {.category = filter ? category : category_id(0)});
   if (!cursor)
     return failure(cursor);
   auto records = (*cursor)->next();
   for (; records && !records->empty(); records = (*cursor)->next())
     for (const auto& record : *records)
-      add(record.stream());
+      made.add(record.stream());
   if (!records)
     return failure(records);
-  return page;
+  return std::move(made.streams);
 }
 
 result<std::vector<stream_info>> index_view::streams(const log_snapshot& snapshot, std::size_t max,

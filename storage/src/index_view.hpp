@@ -63,8 +63,12 @@ private:
                                            Look look) const;
   [[nodiscard]] result<std::vector<record_view>> read_disk(const stream_id& stream,
                                                            const log_snapshot& snapshot,
-                                                           std::uint64_t from, std::size_t max,
-                                                           direction way) const;
+                                                           std::uint64_t from, std::uint64_t least,
+                                                           std::size_t max, direction way) const;
+  struct stream_page;
+  [[nodiscard]] std::map<category_id, std::optional<category_id>>
+  told_by(const log_snapshot& snapshot) const;
+  [[nodiscard]] result<void> add_stored(stream_page& to) const;
   [[nodiscard]] result<std::map<std::string, stream_id>> page_of(const log_snapshot& snapshot,
                                                                  const std::string& begin,
                                                                  std::size_t max,

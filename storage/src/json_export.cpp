@@ -35,13 +35,20 @@ public:
         event_types_(
           json_names<event_type_id>([&](event_type_id id) { return log.event_type_name(id); })) {}
 
-  [[nodiscard]] result<std::string> header(log_position last) const {
+  [[nodiscard]] result<std::string> header(const log_snapshot& of) const {
     store_identity identity{.id = {}, .created_at_ns = 0}; // of a log in memory
+    std::string start;
     if (const auto* on_disk = dynamic_cast<const disk_log*>(&log_)) {
       auto known = on_disk->environment().identity();
       if (!known)
         return failure(known);
       identity = *known;
+      const auto begins = on_disk->start_of(of);
+      if (!begins)
+        return std::unexpected(begins.error());
+      if (begins->first > log_position(1))
+        start = fmt::format(R"("first_position":{},"checksum_before":{},)", begins->first.value(),
+                            begins->checksum_before);
     }
     std::vector<std::string> schemas;
     while (schemas.size() < event_types_.size()) {
@@ -53,11 +60,11 @@ public:
       append_base64(text, *schema);
       text += '"';
     }
-    return fmt::format(R"({{"acta_export":{},"store_id":"{}","created_at":"{}","last_position":{},)"
+    return fmt::format(R"({{"acta_export":{},"store_id":"{}","created_at":"{}",{}"last_position":{},)"
                        R"("categories":[{}],"event_types":[{}],"schemas":[{}]}})"
                        "\n",
                        export_format, identity.text(), date_text(identity.created_at_ns),
-                       last.value(), fmt::join(categories_, ","), fmt::join(event_types_, ","),
+                       start, of.tail().value(), fmt::join(categories_, ","), fmt::join(event_types_, ","),
                        fmt::join(schemas, ","));
   }
 
@@ -117,10 +124,10 @@ result<log_position> export_json(const event_log& log,
     return failure(snapshot);
   const auto last = (*snapshot)->tail();
   const exporter out(log);
-  auto text = out.header(last);
+  auto text = out.header(**snapshot);
   if (!text)
     return failure(text);
-  for (log_position next(1); next <= last;) {
+  for (auto next = (*snapshot)->first(); next <= last;) {
     auto cursor = (*snapshot)->scan(next);
     if (!cursor)
       return failure(cursor);

@@ -34,11 +34,20 @@ constexpr std::uint64_t max_16_bits = 0xffff;
 /// The first line.
 struct export_header {
   store_identity identity;
+  log_start start;
   std::uint64_t last_position = 0;
   std::vector<std::string> categories;
   std::vector<std::string> event_types;
   std::vector<std::vector<std::byte>> schemas; ///< Of each event type; empty if it has none.
 };
+
+/// Where the log begins, which is said if it is not position 1.
+[[nodiscard]] log_start read_start(json_fields& fields) {
+  if (!fields.has("first_position"))
+    return {};
+  return {.first = log_position(fields.number("first_position", 2, limits::max_position)),
+          .checksum_before = fields.number("checksum_before", 0, no_limit)};
+}
 
 [[nodiscard]] result<export_header> read_header(line_reader& lines) {
   auto line = lines.next();
@@ -56,10 +65,13 @@ struct export_header {
                        errc::newer_format);
   export_header header{
     .identity = {.id = fields.hex("store_id"), .created_at_ns = fields.date("created_at")},
+    .start = read_start(fields),
     .last_position = fields.number("last_position", 0, limits::max_position),
     .categories = fields.list_of_bytes_or_string("categories"),
     .event_types = fields.list_of_bytes_or_string("event_types"),
     .schemas = fields.list_of_base64("schemas")};
+  if (header.last_position + 1 < header.start.first.value())
+    fields.reject("last_position", "lies before the first");
   if (header.schemas.size() != header.event_types.size())
     fields.reject("schemas", "must have as many as there are event types");
   if (const auto problem = fields.problem())
@@ -72,8 +84,9 @@ using ids = std::unordered_map<std::string, std::uint16_t>;
 
 class importer {
 public:
-  importer(line_reader& lines, event_log& into, dated_log& dated)
-      : lines_(lines), into_(into), dated_(dated) {
+  importer(line_reader& lines, event_log& into, dated_log& dated, log_position first)
+      : lines_(lines), into_(into), dated_(dated), begins_late_(first > log_position(1)),
+        next_(first.value()) {
     versions_.max_load_factor(0.8F);
   }
 
@@ -215,10 +228,12 @@ private:
 
   [[nodiscard]] result<void> check_order(const record_view& record, std::int64_t date_ns) {
     auto& last = versions_[record.stream_hash()];
-    if (record.version().value() != last + 1)
+    const auto version = record.version().value();
+    const bool may_begin = begins_late_ && last == 0 && version != 0;
+    if (version != last + 1 && !may_begin)
       return lines_.wrong(fmt::format("version {} of stream {} where {} must follow; export again",
-                                      record.version().value(), name_of(record), last + 1));
-    ++last;
+                                      version, name_of(record), last + 1));
+    last = version;
     if (!commands_.next(record))
       return lines_.wrong("the command of the line before should go on here; export again");
     if (date_ns < last_date_ns_)
@@ -256,7 +271,8 @@ private:
   dated_log& dated_;
   ids categories_;
   ids event_types_;
-  std::uint64_t next_ = 1; ///< Position.
+  bool begins_late_;   ///< Streams may begin at any version: what was before is archived.
+  std::uint64_t next_; ///< Position.
   std::vector<std::uint64_t> batch_;
   std::vector<std::size_t> sizes_; ///< Of the records in the batch.
   command_check commands_;
@@ -272,7 +288,9 @@ private:
   if (dated == nullptr || into.tail() != log_position(0))
     return failure(errc::invalid_argument,
                    "an import goes into an empty log of open_log() or make_memory_log()");
-  importer in(lines, into, *dated);
+  if (auto begun = dated->begin_at(header.start); !begun)
+    return failure(begun);
+  importer in(lines, into, *dated, header.start.first);
   if (auto registered = in.register_names(header); !registered)
     return failure(registered);
   return in.run(header.last_position, progress);

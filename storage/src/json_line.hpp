@@ -60,6 +60,8 @@ public:
   [[nodiscard]] std::int64_t date(std::string_view name);
   /// One of `names`, counted from 1.
   [[nodiscard]] std::uint8_t one_of(std::string_view name, std::span<const std::string_view> names);
+  /// True if there is one of this name.
+  [[nodiscard]] bool has(std::string_view name) const { return object_.contains(name); }
   /// May be there, and is not looked at.
   void ignore(std::string_view name);
 

@@ -51,6 +51,7 @@ public:
   append_dated(std::span<const std::span<const std::byte>> records) override {
     return append_all(records, std::nullopt);
   }
+  [[nodiscard]] result<void> begin_at(const log_start& start) override;
 
   [[nodiscard]] log_position tail() const noexcept override {
     return log_position(tail_.load(std::memory_order_acquire));
@@ -125,7 +126,10 @@ result<log_position> lmdb_log::append_all(std::span<const std::span<const std::b
   const auto before = tail_.load(std::memory_order_relaxed); // this thread is its only writer
   if (records.empty())
     return log_position(before);
-  auto writer = lmdb_write::begin(environment_.lmdb());
+  std::size_t size = 0;
+  for (const auto& record : records)
+    size += record.size();
+  auto writer = environment_.begin_write(size);
   if (!writer)
     return give_up(failure(writer));
   if (auto put = put_all(writer->get(), before + 1, records, recorded_at_ns); !put)
@@ -209,6 +213,20 @@ result<void> lmdb_log::put_schemas(std::span<const event_schema> schemas) {
   return {};
 }
 
+result<void> lmdb_log::begin_at(const log_start& begin) {
+  if (begin.first.value() == tail().value() + 1)
+    return {};
+  const auto now = snapshot();
+  if (!now)
+    return std::unexpected(now.error());
+  ensure(tail() < (*now)->first(), "only an empty log can begin elsewhere");
+  const std::pair entry{std::string(start_key), start_value(begin)};
+  if (auto stored = environment_.put_meta({&entry, 1}); !stored)
+    return give_up(failure(stored));
+  tail_.store(begin.first.value() - 1, std::memory_order_release);
+  return {};
+}
+
 result<void> lmdb_log::start(const store_identity& of_new) {
   if (auto checked = environment_.check_or_make_format(of_new); !checked)
     return checked;
@@ -220,11 +238,11 @@ result<void> lmdb_log::start(const store_identity& of_new) {
 }
 
 result<void> lmdb_log::read_last_date() {
-  if (tail() == log_position(0))
-    return {};
   auto newest = snapshot();
   if (!newest)
     return failure(newest);
+  if (tail() < (*newest)->first()) // it is empty
+    return {};
   const auto last = (*newest)->at(tail());
   if (!last)
     return failure(last.error().code(),

@@ -1,9 +1,11 @@
 #include "log_environment.hpp"
 
 #include "lmdb_error.hpp"
+#include "synced_point.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
+#include <acta/storage/record.hpp>
 
 #include <fmt/format.h>
 
@@ -113,6 +115,10 @@ result<void> log_environment::open_databases() {
                                path().string()));
   if (code != MDB_SUCCESS)
     return lmdb_failure(code, path(), "opening its databases");
+  const auto begins = get_meta(start_key);
+  if (!begins)
+    return std::unexpected(begins.error());
+  has_free_pages_ = !begins->empty();
   return {};
 }
 
@@ -172,14 +178,18 @@ result<std::string> log_environment::get_meta(std::string_view name) const {
   MDB_txn* reader = nullptr;
   if (const int code = mdb_txn_begin(get(), nullptr, MDB_RDONLY, &reader); code != MDB_SUCCESS)
     return lmdb_failure(code, path(), "a read transaction");
+  auto found = get_meta(reader, name);
+  mdb_txn_abort(reader);
+  return found;
+}
+
+result<std::string> log_environment::get_meta(MDB_txn* in, std::string_view name) const {
   auto key = value_of(name);
   MDB_val value{};
-  const int code = mdb_get(reader, meta_, &key, &value);
-  std::string found(code == MDB_SUCCESS ? text_of(value) : "");
-  mdb_txn_abort(reader);
+  const int code = mdb_get(in, meta_, &key, &value);
   if (code != MDB_SUCCESS && code != MDB_NOTFOUND)
     return lmdb_failure(code, path(), fmt::format("reading '{}'", name));
-  return found;
+  return std::string(code == MDB_SUCCESS ? text_of(value) : "");
 }
 
 result<std::string> log_environment::get_sound_meta(std::string_view name) const {
@@ -197,7 +207,10 @@ result<std::string> log_environment::get_sound_meta(std::string_view name) const
 
 result<void>
 log_environment::put_meta(std::span<const std::pair<std::string, std::string>> entries) {
-  auto writer = lmdb_write::begin(environment_);
+  std::size_t size = 0;
+  for (const auto& [name, text] : entries)
+    size += name.size() + text.size();
+  auto writer = begin_write(size);
   if (!writer)
     return failure(writer);
   for (const auto& [name, text] : entries)
@@ -249,27 +262,135 @@ result<void> log_environment::read_names(MDB_txn* in, dictionary<category_id>& c
   return read_names_of(in, meta_, event_type_prefix, event_types, path());
 }
 
-result<log_position> log_environment::last_position(MDB_txn* in) const {
+namespace {
+
+/// The key the cursor comes to; 0 if there is none, or it is no position.
+[[nodiscard]] result<log_position> position_at(MDB_txn* in, MDB_dbi events, MDB_cursor_op where,
+                                               const std::filesystem::path& path) {
   MDB_cursor* cursor = nullptr;
-  if (const int code = mdb_cursor_open(in, events_, &cursor); code != MDB_SUCCESS)
-    return lmdb_failure(code, path(), "a cursor");
+  if (const int code = mdb_cursor_open(in, events, &cursor); code != MDB_SUCCESS)
+    return lmdb_failure(code, path, "a cursor");
   MDB_val key{};
   MDB_val value{};
-  const int code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-  std::uint64_t last = 0;
-  if (code == MDB_SUCCESS && key.mv_size == sizeof last)
-    std::memcpy(&last, key.mv_data, sizeof last);
+  const int code = mdb_cursor_get(cursor, &key, &value, where);
+  std::uint64_t position = 0;
+  if (code == MDB_SUCCESS && key.mv_size == sizeof position)
+    std::memcpy(&position, key.mv_data, sizeof position);
   mdb_cursor_close(cursor);
   if (code != MDB_SUCCESS && code != MDB_NOTFOUND)
-    return lmdb_failure(code, path(), "reading its last position");
-  return log_position(last);
+    return lmdb_failure(code, path, "reading its first or last position");
+  return log_position(position);
 }
 
-result<std::uint64_t> log_environment::count_events(MDB_txn* in) const {
+} // namespace
+
+result<log_range> log_environment::range(MDB_txn* in) const {
   MDB_stat stat{};
   if (const int code = mdb_stat(in, events_, &stat); code != MDB_SUCCESS)
     return lmdb_failure(code, path(), "reading its statistics");
-  return std::uint64_t{stat.ms_entries};
+  const std::uint64_t count = stat.ms_entries;
+  if (count == 0) {
+    const auto begins = start(in);
+    if (!begins)
+      return std::unexpected(begins.error());
+    return log_range{begins->first, log_position(begins->first.value() - 1)};
+  }
+  const auto last = position_at(in, events_, MDB_LAST, path());
+  if (!last)
+    return std::unexpected(last.error());
+  if (last->value() < count)
+    return failure(errc::corrupt,
+                   fmt::format("'{}' has {} records, but the last position is {}; restore a backup",
+                               path().string(), count, last->value()));
+  return log_range{log_position(last->value() - count + 1), *last};
+}
+
+result<log_position> log_environment::last_position(MDB_txn* in) const {
+  const auto all = range(in);
+  if (!all)
+    return std::unexpected(all.error());
+  return all->last;
+}
+
+result<log_position> log_environment::first_key(MDB_txn* in) const {
+  return position_at(in, events_, MDB_FIRST, path());
+}
+
+result<log_start> log_environment::start(MDB_txn* in) const {
+  const auto stored = get_meta(in, start_key);
+  if (!stored)
+    return std::unexpected(stored.error());
+  const auto checksum = get_meta(in, std::string(checksum_prefix) + std::string(start_key));
+  if (!checksum)
+    return std::unexpected(checksum.error());
+  if (stored->empty() && checksum->empty())
+    return log_start{};
+  const auto parsed = parse_start(*stored);
+  if (!parsed || *checksum != checksum_value(*stored))
+    return failure(errc::corrupt,
+                   fmt::format("'{}': the entry that says where the log begins is damaged; repair "
+                               "the store, or restore a backup",
+                               path().string()));
+  return *parsed;
+}
+
+namespace {
+
+/// LMDB does not write a page that it takes and gives back within one transaction, so that the file
+/// may end before the page its commit calls the last, and check_size() takes it for a cut one.
+/// Appending alone gives no page back. Archiving does, and so may whatever comes after it, as the
+/// list of free pages is long then. Such a log's file is kept longer than a transaction can make
+/// it: by what is appended, twice, as a page may be half full, and by this for the rest.
+constexpr std::size_t room_ahead = std::size_t{16} << 20U;
+
+} // namespace
+
+/// Deletes a record, and adds its size. Returns where a log begins that ends there.
+[[nodiscard]] result<log_start> delete_record(MDB_txn* in, MDB_dbi events, log_position position,
+                                              std::size_t& size,
+                                              const std::filesystem::path& path) {
+  auto number = position.value();
+  MDB_val key{sizeof number, &number};
+  MDB_val value{};
+  int code = mdb_get(in, events, &key, &value);
+  record_header header{};
+  if (code == MDB_SUCCESS && value.mv_size >= sizeof header)
+    std::memcpy(&header, value.mv_data, sizeof header);
+  size += value.mv_size;
+  if (code == MDB_SUCCESS)
+    code = mdb_del(in, events, &key, nullptr);
+  if (code != MDB_SUCCESS)
+    return lmdb_failure(code == MDB_NOTFOUND ? MDB_CORRUPTED : code, path,
+                        fmt::format("deleting position {}", number));
+  return log_start{.first = position.next(), .checksum_before = header.checksum};
+}
+
+result<lmdb_write> log_environment::begin_write(std::size_t bytes) const {
+  if (has_free_pages_)
+    if (auto filled = fill_up(environment_, 2 * bytes + room_ahead); !filled)
+      return failure(filled);
+  return lmdb_write::begin(environment_);
+}
+
+result<log_start> log_environment::cut_front(log_position end, std::string_view archive) const {
+  constexpr std::size_t most = limits::copy_batch_size;
+  if (auto filled = fill_up(environment_, 2 * most + room_ahead); !filled)
+    return failure(filled);
+  auto writer = lmdb_write::begin(environment_);
+  if (!writer)
+    return failure(writer);
+  auto begins = start(writer->get());
+  for (std::size_t size = 0; begins && begins->first < end && size < most;)
+    begins = delete_record(writer->get(), events_, begins->first, size, path());
+  if (!begins)
+    return begins;
+  if (auto put = put_meta(writer->get(), start_key, start_value(*begins)); !put)
+    return failure(put);
+  if (auto put = put_meta(writer->get(), archive_key, archive); !put)
+    return failure(put);
+  if (auto committed = writer->commit(); !committed)
+    return failure(committed);
+  return begins;
 }
 
 } // namespace acta::storage

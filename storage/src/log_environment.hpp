@@ -30,6 +30,14 @@ struct store_identity {
   [[nodiscard]] std::string text() const;
 };
 
+/// From the first position to the last. An empty log's last is the one before its first.
+struct log_range {
+  log_position first{1};
+  log_position last{};
+
+  [[nodiscard]] bool is_empty() const noexcept { return last < first; }
+};
+
 /// The LMDB environment of a log, with its two databases open: `events` (position -> record) and
 /// `meta` (text -> bytes).
 class log_environment {
@@ -51,9 +59,19 @@ public:
   /// Reads the names that are not in the dictionaries yet.
   [[nodiscard]] result<void> read_names(MDB_txn* in, dictionary<category_id>& categories,
                                         dictionary<event_type_id>& event_types) const;
-  /// The last position as `in` sees it; 0 if there are no events.
+  /// The positions there are, as `in` sees them: told by the last and how many there are.
+  [[nodiscard]] result<log_range> range(MDB_txn* in) const;
+  /// The last of them; of an empty log the one before the first.
   [[nodiscard]] result<log_position> last_position(MDB_txn* in) const;
-  [[nodiscard]] result<std::uint64_t> count_events(MDB_txn* in) const;
+  /// The position of the first record; 0 if there is none.
+  [[nodiscard]] result<log_position> first_key(MDB_txn* in) const;
+  /// Where the log begins, as `meta` says. errc::corrupt if that is damaged.
+  [[nodiscard]] result<log_start> start(MDB_txn* in) const;
+  /// A write transaction for about so many bytes. See room_ahead in the source.
+  [[nodiscard]] result<lmdb_write> begin_write(std::size_t bytes) const;
+  /// Deletes records from the front, up to one before `end`, in a transaction of
+  /// limits::copy_batch_size, and keeps where the log begins then, and `archive` for messages.
+  [[nodiscard]] result<log_start> cut_front(log_position end, std::string_view archive) const;
   /// Stores entries of `meta`, name and value, each with its checksum, in one transaction of their
   /// own.
   [[nodiscard]] result<void> put_meta(std::span<const std::pair<std::string, std::string>> entries);
@@ -70,10 +88,12 @@ private:
 
   [[nodiscard]] result<void> open_databases();
   [[nodiscard]] result<void> make_format(const store_identity& of);
+  [[nodiscard]] result<std::string> get_meta(MDB_txn* in, std::string_view name) const;
 
   lmdb_environment environment_;
   MDB_dbi events_ = 0;
   MDB_dbi meta_ = 0;
+  bool has_free_pages_ = false; ///< Something was archived when it was opened.
 };
 
 } // namespace acta::storage

@@ -12,7 +12,7 @@ std::string_view name(durability level) noexcept {
 }
 
 result<log_position> log_snapshot::position_before(std::int64_t time_ns) const {
-  std::uint64_t before = 0; // is dated before
+  auto before = first().value() - 1; // is dated before
   auto after = tail().value() + 1;
   while (after - before > 1) {
     const auto middle = before + (after - before) / 2;

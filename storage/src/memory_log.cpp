@@ -46,6 +46,13 @@ public:
   result<log_position> append_dated(std::span<const std::span<const std::byte>> records) override {
     return append_all(records, std::nullopt);
   }
+  result<void> begin_at(const log_start& start) override {
+    if (start.first == log_position(1))
+      return {};
+    return failure(errc::invalid_argument,
+                   "the beginning of that log was archived, and one in memory begins at position "
+                   "1; use a store on disk");
+  }
 
   [[nodiscard]] log_position tail() const noexcept override {
     return log_position(tail_.load(std::memory_order_acquire));
@@ -162,6 +169,7 @@ class memory_snapshot final : public log_snapshot {
 public:
   explicit memory_snapshot(const memory_log& log) : log_(log), tail_(log.tail()) {}
 
+  [[nodiscard]] log_position first() const noexcept override { return log_position(1); }
   [[nodiscard]] log_position tail() const noexcept override { return tail_; }
 
   [[nodiscard]] result<void> refresh() override {
@@ -180,8 +188,8 @@ public:
   using log_snapshot::scan;
   [[nodiscard]] result<std::unique_ptr<log_cursor>>
   scan(log_position from, const scan_options& options) const& override {
-    return std::make_unique<scanning_cursor<memory_source>>(memory_source(log_), from, tail_,
-                                                            options);
+    return std::make_unique<scanning_cursor<memory_source>>(memory_source(log_), from, first(),
+                                                            tail_, options);
   }
 
 private:

@@ -11,6 +11,11 @@ record_verifier::record_verifier(type_names names, std::size_t max_findings)
   versions_.max_load_factor(0.8F);
 }
 
+void record_verifier::begin_at(log_position first) {
+  ensure(next_ == first_ && first != log_position(0), "a log begins before its first record");
+  first_ = next_ = first;
+}
+
 void record_verifier::set_place(std::string file, std::uint64_t byte) {
   file_ = std::move(file);
   byte_ = byte;
@@ -20,6 +25,7 @@ bool record_verifier::check(const record_view& record) {
   ensure(record.position() == next(), "records are checked in the order of their positions");
   const auto before = found_.problems;
   ++found_.records;
+  next_ = next_.next();
   if (auto sound = record.verify(); !sound) {
     add(record.position(), std::string(sound.error().message()), record.stream());
     commands_.forget(); // nothing in it can be relied on
@@ -38,6 +44,7 @@ bool record_verifier::check(const record_view& record) {
 void record_verifier::check_unreadable(log_position position, error&& why) {
   ensure(position == next(), "records are checked in the order of their positions");
   ++found_.records;
+  next_ = next_.next();
   add(position, std::string(why.message()), std::nullopt);
   commands_.forget();
 }
@@ -45,7 +52,8 @@ void record_verifier::check_unreadable(log_position position, error&& why) {
 void record_verifier::check_missing(log_position last, std::string_view in) {
   const auto first = next();
   ensure(first <= last, "what is missing lies behind what was read");
-  found_.records = last.value();
+  found_.records += last.value() - first.value() + 1;
+  next_ = last.next();
   const auto which =
     first == last ? fmt::format("position {}: the record is", first.value())
                   : fmt::format("positions {} to {}: the records are", first.value(), last.value());
@@ -54,7 +62,8 @@ void record_verifier::check_missing(log_position last, std::string_view in) {
 }
 
 verification record_verifier::end(log_position tail) {
-  ensure(found_.records == tail.value(), "each position was looked at once");
+  ensure(next_ == tail.next() && found_.records == next_.value() - first_.value(),
+         "each position was looked at once");
   if (auto whole = commands_.end(); !whole)
     add(tail, std::string(whole.error().message()), std::nullopt);
   found_.streams = versions_.size();
@@ -73,7 +82,8 @@ void record_verifier::check_names(const record_view& record) {
 void record_verifier::check_version(const record_view& record) {
   auto& last = versions_[record.stream_hash()];
   const auto version = record.version().value();
-  if (version != last + 1)
+  const bool begins_late = last == 0 && version != 0 && first_ > log_position(1);
+  if (version != last + 1 && !begins_late)
     add(record, fmt::format("version {} where {} must follow", version, last + 1));
   last = version;
 }

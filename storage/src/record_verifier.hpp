@@ -25,10 +25,15 @@ struct type_names {
   std::function<std::string_view(event_type_id)> event_type;
 };
 
-/// Checks a log's records, given one after another from position 1 on, and keeps what it finds.
+/// Checks a log's records, given one after another from its first position on, and keeps what it
+/// finds.
 class record_verifier {
 public:
   record_verifier(type_names names, std::size_t max_findings);
+
+  /// Before all others: the position the log begins at, if not 1. Streams may then begin at any
+  /// version, as what was before it is archived.
+  void begin_at(log_position first);
 
   /// Where the next findings are.
   void set_place(std::string file, std::uint64_t byte);
@@ -40,7 +45,7 @@ public:
   /// The next records, up to this one, are not there.
   void check_missing(log_position last, std::string_view in);
   /// The position that comes next.
-  [[nodiscard]] log_position next() const noexcept { return log_position(found_.records + 1); }
+  [[nodiscard]] log_position next() const noexcept { return next_; }
 
   /// Something that is of no record.
   void add(std::string&& what) { add(log_position(0), std::move(what), std::nullopt); }
@@ -56,6 +61,8 @@ private:
   void add(log_position position, std::string&& what, std::optional<stream_id> stream);
 
   type_names names_;
+  log_position first_{1};
+  log_position next_{1};
   std::size_t max_;
   std::string file_;
   std::uint64_t byte_ = 0;

@@ -61,7 +61,7 @@ public:
   [[nodiscard]] result<void> put_dictionary(stored_log& from) {
     for (const auto& [key, value] : from.meta()) {
       const bool own = key == "format" || key == "store_id" || key == "created_at_ns"
-                       || key.starts_with(category_prefix) || key.starts_with(event_type_prefix);
+                       || key == start_key || key.starts_with(category_prefix) || key.starts_with(event_type_prefix);
       if (own)
         continue;
       if (auto put = environment_.put_meta(writer_->get(), key, value); !put)
@@ -70,6 +70,13 @@ public:
     if (auto put = put_names(category_prefix, from.categories()); !put)
       return put;
     return put_names(event_type_prefix, from.event_types());
+  }
+
+  /// Before the first record.
+  [[nodiscard]] result<void> begin_at(const log_start& start) {
+    last_ = start.first.value() - 1;
+    return last_ == 0 ? result<void>{}
+                      : environment_.put_meta(writer_->get(), start_key, start_value(start));
   }
 
   /// Commits now and then, where a command ends.
@@ -178,7 +185,10 @@ public:
   [[nodiscard]] result<log_position> find_prefix(verification& found) {
     std::uint64_t good = 0;
     log_position whole;
+    bool has_begun = false; // where, is known with the first record
     auto done = read([&](const record_view& record, bool sound) {
+      if (!std::exchange(has_begun, true))
+        good = log_->start().first.value() - 1;
       if (!sound || record.position().value() != good + 1)
         return;
       ++good;
@@ -188,7 +198,7 @@ public:
     if (!done)
       return failure(done);
     found = std::move(*done);
-    return whole;
+    return std::max(whole, log_position(log_->start().first.value() - 1));
   }
 
 private:
@@ -264,18 +274,24 @@ private:
     if (record.position() > done.kept)
       lost.add(record, names);
     else if (written) {
-      written = (*to)->append(record);
-      ++copied;
+      if (copied++ == 0)
+        written = (*to)->begin_at(stored.start());
+      if (written)
+        written = (*to)->append(record);
     }
   });
+  const auto before = stored.start().first.value() - 1; // positions that were archived
+  if (written && copied == 0)
+    written = (*to)->begin_at(stored.start());
   if (!read)
     return std::unexpected(read.error());
   if (!written)
     return written;
-  if (copied != done.kept.value())
+  if (copied != done.kept.value() - before)
     return failure(errc::io, fmt::format("'{}' reads otherwise than a moment ago; check the device",
                                          into.string()));
-  const auto tail = std::max({done.found.records, read->records, done.kept.value()});
+  const auto tail =
+    std::max(before + std::max(done.found.records, read->records), done.kept.value());
   ensure(tail >= done.kept.value(), "what was kept was there");
   lost.add_unreadable(log_position(tail + 1));
   done.lost = tail - done.kept.value();

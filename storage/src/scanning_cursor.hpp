@@ -16,12 +16,14 @@ namespace acta::storage {
 template <class Source>
 class scanning_cursor final : public log_cursor {
 public:
-  scanning_cursor(Source source, log_position from, log_position tail, scan_options options)
+  scanning_cursor(Source source, log_position from, log_position first, log_position tail,
+                  scan_options options)
       : source_(std::move(source)), options_(std::move(options)) {
     const bool forward = options_.way == direction::forward;
-    next_ =
-      forward ? std::max<std::uint64_t>(1, from.value()) : std::min(from.value(), tail.value());
-    left_ = !forward ? next_ : next_ <= tail.value() ? tail.value() - next_ + 1 : 0;
+    next_ = forward ? std::max(first, from).value() : std::min(from, tail).value();
+    left_ = 0;
+    if (next_ >= first.value() && next_ <= tail.value())
+      left_ = forward ? tail.value() - next_ + 1 : next_ - first.value() + 1;
   }
 
   [[nodiscard]] result<std::span<const record_view>> next() override {

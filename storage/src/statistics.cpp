@@ -124,8 +124,9 @@ extern "C" int read_reader_lines(const char* text, void* into) {
   auto snapshot = log.snapshot();
   if (!snapshot)
     return failure(snapshot);
+  into.first = (*snapshot)->first();
   into.tail = (*snapshot)->tail();
-  auto cursor = (*snapshot)->scan(log_position(1));
+  auto cursor = (*snapshot)->scan(log_position(0));
   if (!cursor)
     return failure(cursor);
   const auto first = (*cursor)->next();
@@ -198,7 +199,7 @@ result<record_counts> count_records(const event_log& log,
   auto snapshot = log.snapshot();
   if (!snapshot)
     return failure(snapshot);
-  auto cursor = (*snapshot)->scan(log_position(1));
+  auto cursor = (*snapshot)->scan(log_position(0));
   if (!cursor)
     return failure(cursor);
   counts categories;

@@ -4,11 +4,14 @@
 
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
+#include <acta/storage/backup.hpp>
 #include <acta/storage/event_log.hpp>
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 /// What a backup and an import need beyond event_log: a store that is another one's copy.
@@ -26,6 +29,9 @@ public:
   [[nodiscard]] virtual result<log_position>
   append_dated(std::span<const std::span<const std::byte>> records) = 0;
 
+  /// Makes an empty log begin elsewhere: at the position where the one that is copied does.
+  [[nodiscard]] virtual result<void> begin_at(const log_start& start) = 0;
+
 protected:
   dated_log() = default;
 };
@@ -34,6 +40,13 @@ protected:
 /// refused: errc::invalid_argument.
 [[nodiscard]] result<std::unique_ptr<event_log>> open_copy(const std::filesystem::path& directory,
                                                            const store_identity& of);
+
+/// back_up(), of the records up to `end`, which is the last of a command; of all without it. A copy
+/// that has more of them stays as it is.
+[[nodiscard]] result<backup_result>
+copy_log(const event_log& log, const std::filesystem::path& directory,
+         std::optional<log_position> end,
+         const std::function<void(log_position, log_position)>& progress);
 
 /// Gives `to` the names of `from`, with the same ids, and the schemas of its event types.
 /// errc::invalid_argument if it has other names.

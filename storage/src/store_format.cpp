@@ -1,6 +1,7 @@
 #include "store_format.hpp"
 
 #include <acta/base/ensure.hpp>
+#include <acta/base/limits.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -59,6 +60,24 @@ result<void> check_format(std::string_view stored, const std::filesystem::path& 
                    fmt::format("'{}' has format {}, and this Acta knows up to {}; use a newer Acta",
                                path.string(), format.version, current_format.version));
   return {};
+}
+
+std::string start_value(const log_start& start) {
+  ensure(start.first != log_position(0), "a log begins at a position");
+  return bytes_of(start.first.value()) + bytes_of(start.checksum_before);
+}
+
+std::optional<log_start> parse_start(std::string_view stored) noexcept {
+  std::uint64_t first = 0;
+  log_start start;
+  if (stored.size() != sizeof first + sizeof start.checksum_before)
+    return std::nullopt;
+  std::memcpy(&first, stored.data(), sizeof first);
+  std::memcpy(&start.checksum_before, stored.data() + sizeof first, sizeof start.checksum_before);
+  if (first == 0 || first > limits::max_position)
+    return std::nullopt;
+  start.first = log_position(first);
+  return start;
 }
 
 std::string store_id_text(std::string_view bytes) {

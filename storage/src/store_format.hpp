@@ -1,10 +1,12 @@
 #pragma once
 
 #include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
 
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,7 +19,23 @@ inline constexpr std::string_view schema_prefix = "schema:";
 /// Before the key of another entry: the checksum of its value.
 inline constexpr std::string_view checksum_prefix = "checksum:";
 
+/// Where the log begins; there once something was archived. A `log_start`.
+inline constexpr std::string_view start_key = "first";
+/// The directory of the store that has what was archived last: for messages only.
+inline constexpr std::string_view archive_key = "archive";
+
 inline constexpr std::size_t store_id_size = 16;
+
+/// Where a log begins: what was before it is archived.
+struct log_start {
+  log_position first{1};
+  std::uint64_t checksum_before = 0; ///< record_header::checksum of the record before it.
+};
+
+/// The value of the entry `first`: both as u64.
+[[nodiscard]] std::string start_value(const log_start& start);
+/// Empty if it is none.
+[[nodiscard]] std::optional<log_start> parse_start(std::string_view stored) noexcept;
 
 /// The key of a name in `meta`: the prefix and five digits, so that they are in order.
 [[nodiscard]] std::string name_key(std::string_view prefix, std::uint16_t id);

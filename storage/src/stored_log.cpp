@@ -140,8 +140,20 @@ result<void> stored_log::check_meta() {
   read_names(event_type_prefix, event_types_);
   for (const auto& key : damaged) // a name is better than none, as it reads; all else is not
     meta_.erase(key);
+  read_start();
   const auto format = meta_.find("format");
   return format == meta_.end() ? result<void>{} : check_format(format->second, path_);
+}
+
+void stored_log::read_start() {
+  start_ = {};
+  const auto found = meta_.find(start_key);
+  const auto parsed = found != meta_.end() ? parse_start(found->second) : std::nullopt;
+  if (found != meta_.end() && !parsed)
+    tell(start_key, "it is no position to begin at");
+  if (parsed)
+    start_ = *parsed;
+  is_start_known_ = parsed || (!bytes_.contains(start_key) && !checksums_.contains(start_key));
 }
 
 /// Entries of a store made before there were checksums have none.
@@ -191,14 +203,24 @@ type_names stored_log::names() const {
 void stored_log::check_records(record_verifier& with,
                                const std::function<void(std::uint64_t, std::uint64_t)>& progress,
                                const std::function<void(const record_view&, bool sound)>& seen) {
+  if (is_start_known_)
+    with.begin_at(start_.first);
+  const auto number_of = [&](log_position position) { // of its record, from 1
+    return position.value() + 1 - start_.first.value();
+  };
   const auto look_at = [&](const lmdb_entry& entry) {
     const log_position position(
       entry.key.size() == sizeof(std::uint64_t) ? load<std::uint64_t>(entry.key, 0) : 0);
-    if (position < with.next() || position.value() > most_)
+    if (!std::exchange(is_start_known_, true) && position != log_position(0)) {
+      start_.first = position;
+      with.begin_at(position);
+    }
+    if (position < with.next() || number_of(position) > most_)
       return file_.tell(entry.page, 0, "events",
                         fmt::format("there is no position {}", position.value()));
-    if (progress && position.value() % records_between_progress == 0)
-      progress(position.value(), std::max(position.value(), expected_));
+    if (const auto number = number_of(position);
+        progress && number % records_between_progress == 0)
+      progress(number, std::max(number, expected_));
     with.set_place("log/data.mdb", entry.byte);
     if (position > with.next())
       with.check_missing(log_position(position.value() - 1), path_.string());
@@ -212,11 +234,11 @@ void stored_log::check_records(record_verifier& with,
   if (const auto* events = find_tree(trees_, "events"))
     walk_tree(file_, *events, {}, look_at);
   with.set_place("log/data.mdb", file_.pages() * file_.page_size());
-  if (with.next().value() <= expected_)
-    with.check_missing(log_position(expected_), path_.string());
-  if (const auto last = with.next().value() - 1; progress)
-    progress(last, last);
-  ensure(with.next().value() > expected_, "each record was looked at, or is told to be missing");
+  if (const log_position end(start_.first.value() + expected_); with.next() < end)
+    with.check_missing(log_position(end.value() - 1), path_.string());
+  if (const auto done = with.next().value() - start_.first.value(); progress)
+    progress(done, done);
+  ensure(with.next().value() >= start_.first.value() + expected_, "each record was looked at, or is told to be missing");
   for (const auto& tree : trees_)
     if (tree.name != "events" && tree.name != "meta")
       walk_tree(file_, tree, {.values = false}, {});

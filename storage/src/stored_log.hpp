@@ -3,6 +3,7 @@
 #include "lmdb_file.hpp"
 #include "lmdb_tree.hpp"
 #include "record_verifier.hpp"
+#include "store_format.hpp"
 #include "writer_lock.hpp"
 
 #include <acta/base/error.hpp>
@@ -48,8 +49,9 @@ public:
   /// Of this log, which must outlive it.
   [[nodiscard]] type_names names() const;
 
-  /// How many records there are to be. 0 if that cannot be told.
-  [[nodiscard]] std::uint64_t expected() const noexcept { return expected_; }
+  /// Where it begins. If the entry that says so is damaged, where the first record is that
+  /// check_records() met.
+  [[nodiscard]] const log_start& start() const noexcept { return start_; }
 
   /// Gives each record to `with` in order, and then to `seen`, if it reads, with whether it was
   /// sound; then checks the pages that are left. `progress` is told of the records looked at and
@@ -65,6 +67,7 @@ private:
   void read_meta(const lmdb_tree& tree);
   [[nodiscard]] result<void> check_meta();
   [[nodiscard]] bool check_checksum(std::string_view key, std::string_view value);
+  void read_start();
   void read_names(std::string_view prefix, std::vector<std::string>& names);
   void tell(std::string_view key, const std::string& what);
 
@@ -76,8 +79,10 @@ private:
   std::map<std::string, std::uint64_t, std::less<>> bytes_;   ///< Where an entry of `meta` lies.
   std::vector<std::string> categories_;
   std::vector<std::string> event_types_;
-  std::uint64_t expected_ = 0;
-  std::uint64_t most_ = 0; ///< More records than these the file cannot hold.
+  log_start start_;
+  bool is_start_known_ = true;
+  std::uint64_t expected_ = 0; ///< Records; 0 if that cannot be told.
+  std::uint64_t most_ = 0;     ///< More records than these the file cannot hold.
   std::uint64_t problems_before_ = 0;
 };
 

@@ -58,8 +58,15 @@ public:
         return built;
       indexer_ = std::thread([this] { run(); });
     }
-    newer_ = std::make_shared<index_delta>(stored_);
-    watermark_.store(stored_, std::memory_order_release);
+    auto base = stored_;
+    if (file_ == nullptr) {
+      const auto now = log_.snapshot();
+      if (!now)
+        return std::unexpected(now.error());
+      base = (*now)->first().value() - 1;
+    }
+    newer_ = std::make_shared<index_delta>(base);
+    watermark_.store(base, std::memory_order_release);
     return catch_up(true);
   }
 

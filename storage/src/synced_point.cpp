@@ -315,7 +315,7 @@ result<void> synced_point::finish() {
   return remove_synced(path_);
 }
 
-result<void> fill_up(const lmdb_environment& environment) {
+result<void> fill_up(const lmdb_environment& environment, std::size_t ahead) {
   MDB_envinfo info{};
   MDB_stat stat{};
   mdb_env_info(environment.get(), &info);
@@ -325,7 +325,8 @@ result<void> fill_up(const lmdb_environment& environment) {
   const auto& path = environment.path();
   if (::stat(path.c_str(), &now) != 0)
     return system_failure(errno, path, "looking at its size");
-  if (now.st_size < needed && ::truncate(path.c_str(), needed) != 0)
+  const auto more = static_cast<off_t>(ahead);
+  if (now.st_size < needed + more && ::truncate(path.c_str(), needed + 2 * more) != 0)
     return system_failure(errno, path, "extending it");
   return {};
 }

@@ -71,7 +71,8 @@ private:
 };
 
 /// Extends the data file to LMDB's last page: pages that were taken and freed in one transaction
-/// are not written, and a file that ends before its last page is taken for a cut one.
-[[nodiscard]] result<void> fill_up(const lmdb_environment& environment);
+/// are not written, and a file that ends before its last page is taken for a cut one. With `ahead`
+/// it has at least so many bytes behind that page then, and up to twice as many.
+[[nodiscard]] result<void> fill_up(const lmdb_environment& environment, std::size_t ahead = 0);
 
 } // namespace acta::storage

@@ -11,7 +11,7 @@ namespace acta::storage {
 
 /// What back_up() did.
 struct backup_result {
-  log_position before; ///< The backup had the records up to this one; 0 if it was made now.
+  log_position before; ///< The backup had the records up to this one; 0 if it had none.
   log_position after;  ///< And now has them up to this one.
 };
 
@@ -26,6 +26,9 @@ struct backup_result {
 ///
 /// Verified: each record's checksum before it is copied, and after each commit what was written is
 /// read back and compared. An old part of the backup is not read again: verify() does that.
+///
+/// Of a log whose beginning was archived, a new backup has what is left, and an older one, which has
+/// what was archived since, goes on if it reaches that far.
 ///
 /// Errors: corrupt names a record of the store that is damaged; the backup ends before it.
 /// invalid_argument if the directory is another store, has more than this one, or ends in another

@@ -72,19 +72,24 @@ public:
   log_snapshot& operator=(const log_snapshot&) = delete;
   virtual ~log_snapshot() = default;
 
-  /// The newest position in this snapshot; 0 if the log is empty.
+  /// The oldest position there is: 1, until the beginning of the log is archived (archive.hpp).
+  [[nodiscard]] virtual log_position first() const noexcept = 0;
+
+  /// The newest position in this snapshot; if the log is empty the one before first(): mostly 0.
   [[nodiscard]] virtual log_position tail() const noexcept = 0;
 
   /// Moves to the newest state of the log. Everything read before is invalid. No cursor may be
   /// open.
   [[nodiscard]] virtual result<void> refresh() = 0;
 
-  /// The record at a position. errc::not_found beyond the tail and at 0.
+  /// The record at a position. errc::not_found beyond the tail, at 0, and where it was archived,
+  /// which the message says.
   [[nodiscard]] virtual result<record_view> at(log_position position) const& = 0;
   result<record_view> at(log_position) const&& = delete;
 
-  /// A cursor that begins at `from`. Forward, 0 counts as 1, and beyond the tail there is nothing;
-  /// backward, whatever is beyond the tail counts as the tail, and at 0 there is nothing.
+  /// A cursor that begins at `from`. Forward, 0 counts as first(), and beyond the tail there is
+  /// nothing; backward, whatever is beyond the tail counts as the tail, and at 0 there is nothing.
+  /// errc::not_found where `from` was archived: nobody misses events without being told.
   [[nodiscard]] virtual result<std::unique_ptr<log_cursor>>
   scan(log_position from, const scan_options& options) const& = 0;
   [[nodiscard]] result<std::unique_ptr<log_cursor>> scan(log_position from) const& {
@@ -93,9 +98,9 @@ public:
   result<std::unique_ptr<log_cursor>> scan(log_position, const scan_options&) const&& = delete;
   result<std::unique_ptr<log_cursor>> scan(log_position) const&& = delete;
 
-  /// The newest position dated before `time_ns` (ns since 1970-01-01T00:00:00Z), 0 if there is
-  /// none: what was recorded at that time or later follows it. Searches by halves, as dates never
-  /// fall.
+  /// The newest position dated before `time_ns` (ns since 1970-01-01T00:00:00Z), the one before
+  /// first() if there is none: what was recorded at that time or later follows it. Searches by
+  /// halves, as dates never fall.
   [[nodiscard]] result<log_position> position_before(std::int64_t time_ns) const;
 
 protected:
@@ -108,8 +113,8 @@ struct event_schema {
   std::span<const std::byte> bfbs;
 };
 
-/// The append-only log of a store: records at positions 1, 2, 3, ..., a dictionary of names, and
-/// the schemas of event types.
+/// The append-only log of a store: records at positions 1, 2, 3, ... (or from log_snapshot::first()
+/// on), a dictionary of names, and the schemas of event types.
 ///
 /// Threads: append(), the two register functions and put_schemas() belong to one thread at a time
 /// (the committer). The others may be called from any thread; readers never wait for the writer,

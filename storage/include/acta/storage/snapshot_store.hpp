@@ -29,7 +29,8 @@ struct stream_snapshot {
 };
 
 /// Checks that a snapshot's last event is the one at its position in `log`. errc::corrupt if not:
-/// the log was restored from an older backup, or is another one.
+/// the log was restored from an older backup, or is another one. errc::not_found if that event was
+/// archived, so that nothing can be said.
 [[nodiscard]] result<void> verify(const stream_snapshot& snapshot, const stream_id& stream,
                                   const log_snapshot& log);
 

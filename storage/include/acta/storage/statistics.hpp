@@ -25,6 +25,7 @@ struct log_statistics {
   std::string store_id; ///< 32 hexadecimal digits.
   std::int64_t created_at_ns = 0;
   std::uint64_t events = 0;
+  log_position first; ///< 1, until the beginning of the log is archived.
   log_position tail;
   std::optional<std::int64_t> first_recorded_at_ns; ///< Empty if there are no events.
   std::optional<std::int64_t> last_recorded_at_ns;
