@@ -18,6 +18,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -56,8 +57,13 @@ using records = std::map<std::uint64_t, std::string>;
   return log ? records_of(**log) : records{};
 }
 
-/// A store with streams 1 to 3 of "order", whose events take turns, the events of each command of
-/// `per_command`.
+[[nodiscard]] std::uint64_t key_of(const stream_id& stream) {
+  std::uint64_t key = 0;
+  std::memcpy(&key, stream.key().data(), sizeof key);
+  return key;
+}
+
+/// A store with streams 1 to 3 of "order", ten events each, that take turns.
 class archive_test : public ::testing::Test {
 protected:
   void SetUp() override {
@@ -127,7 +133,7 @@ protected:
       if (!some || some->empty())
         return found;
       for (const auto& one : *some) {
-        found.push_back(one.stream.category().value() * 1'000U + std::uint64_t{one.stream.integer()});
+        found.push_back(one.stream.category().value() * 1'000U + key_of(one.stream));
         found.push_back(one.version.value());
       }
       after = some->back().stream;
@@ -295,7 +301,7 @@ TEST_F(archive_test, a_stream_with_a_snapshot_is_truncated_with_its_state) {
   EXPECT_EQ(done->truncated, 1U);
   EXPECT_EQ(done->archived, 18U);
   open();
-  const auto snapshot = log->snapshot();
+  auto snapshot = log->snapshot();
   const auto state = writer->index().truncated(order(3), **snapshot);
   ASSERT_TRUE(state);
   EXPECT_EQ(state->before, stream_version(7)) << "no more than must be";
@@ -304,6 +310,7 @@ TEST_F(archive_test, a_stream_with_a_snapshot_is_truncated_with_its_state) {
   EXPECT_EQ(state->state->schema_hash, 9U);
   EXPECT_EQ(text_of(state->state->state), "the state of order 3");
   EXPECT_EQ(versions(order(3)), (numbers{7, 8, 9, 10}));
+  snapshot->reset();
   expect_whole(19);
 }
 
@@ -354,9 +361,10 @@ TEST_F(archive_test, a_truncation_that_would_be_archived_is_stored_again) {
   open();
   EXPECT_EQ(versions(order(1)), (numbers{11, 12}));
   EXPECT_TRUE(versions(order(2)).empty());
-  const auto snapshot = log->snapshot();
+  auto snapshot = log->snapshot();
   EXPECT_EQ(writer->index().version(order(2), **snapshot), stream_version(10));
   EXPECT_TRUE(writer->index().truncated(order(2), **snapshot)->removed);
+  snapshot->reset();
   add(order(2), 1);
   EXPECT_EQ(versions(order(2)), (numbers{11})) << "numbering goes on";
   expect_whole(34);
@@ -373,10 +381,12 @@ TEST_F(archive_test, all_of_a_log_can_be_archived_but_what_says_what_was_truncat
 }
 
 TEST_F(archive_test, an_index_that_is_made_anew_says_what_the_old_one_did) {
-  truncate_all(11);
+  ASSERT_TRUE(writer->remove(order(1)));
+  ASSERT_TRUE(writer->remove(order(2)));
   const std::string_view text = "all of order 3";
-  const storage::stream_snapshot kept{
-    .version = stream_version(10), .state = std::as_bytes(std::span(text))};
+  const storage::stream_snapshot kept{.version = stream_version(10),
+                                      .position = log_position(30),
+                                      .state = std::as_bytes(std::span(text))};
   ASSERT_TRUE(writer->truncate(order(3), stream_version(11), &kept));
   add(order(1), 2);
   add(customer, 3);
@@ -403,10 +413,6 @@ TEST_F(archive_test, an_index_on_disk_may_point_to_what_was_archived) {
   truncate_all(11);
   add(customer, 3);
   const auto before = answers();
-  { // flushes all of it
-    const auto flushed = storage::stream_index::open(*log, {.memory = 1});
-    (void)flushed;
-  }
   writer.reset();
   {
     const auto flushed = storage::stream_index::open(*log, {.memory = 64});
@@ -424,10 +430,6 @@ TEST_F(archive_test, an_archive_is_continued) {
   expect_archived(10);
   add(customer, 5);
   expect_archived(19);
-  all_ = [&] {
-    auto together = all_;
-    return together;
-  }();
   expect_whole(19);
   EXPECT_EQ(records_in(archived()).begin()->first, 1U);
 }
@@ -606,7 +608,8 @@ TEST_F(archive_test, a_record_that_is_damaged_ends_what_is_repaired) {
   close();
   auto other = all_[25];
   other.back() = static_cast<char>(other.back() ^ 1);
-  put_raw(store(), "events", key_of_position(25), other);
+  for (int i = 0; i < 2; ++i) // else the log before the last commit is sound
+    put_raw(store(), "events", key_of_position(25), other);
   const auto repaired = storage::repair_log(store(), directory_.path() / "repaired");
   ASSERT_TRUE(repaired) << repaired.error().message();
   EXPECT_EQ(repaired->kept, log_position(24));
@@ -647,14 +650,12 @@ TEST_F(archive_test, a_backup_that_misses_what_was_archived_is_refused) {
   ASSERT_TRUE(storage::back_up(*log, copy)); // 1 to 30
   truncate_all(11);
   add(customer, 5);
-  const auto end = log->tail().value() - 1;
   expect_archived(34);
   const auto refused = storage::back_up(*log, copy);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), errc::invalid_argument);
   EXPECT_NE(refused.error().message().find("ends at position 30"), std::string::npos)
     << refused.error().message();
-  (void)end;
 }
 
 TEST_F(archive_test, an_archived_log_goes_through_json_and_back) {
@@ -685,15 +686,6 @@ TEST_F(archive_test, an_archived_log_verifies_while_it_is_open_and_counts_what_i
   const auto counts = storage::count_records(*log);
   ASSERT_TRUE(counts);
   EXPECT_EQ(counts->categories.front().events, 12U);
-}
-
-TEST_F(archive_test, a_reader_in_another_process_keeps_its_snapshot) {
-  truncate_all();
-  close();
-  // Another process: a store is open once in one.
-  const auto reader = storage::open_log_for_reading(store());
-  ASSERT_TRUE(reader);
-  EXPECT_EQ(archive(store(), log_position(19), archived()).error().code(), errc::store_in_use);
 }
 
 } // namespace
