@@ -37,6 +37,14 @@ struct backup_arguments {
 };
 int backup(const backup_arguments& chosen);
 
+struct archive_arguments {
+  std::filesystem::path store;
+  std::string before; ///< A position, or a date.
+  std::filesystem::path into;
+  bool json = false;
+};
+int archive(const archive_arguments& chosen);
+
 struct export_arguments {
   std::filesystem::path store;
   std::filesystem::path file; ///< Empty, or "-": standard output.

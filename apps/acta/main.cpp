@@ -20,6 +20,8 @@ constexpr const char* examples = R"(Examples:
   acta truncate orders order/42 --before 10 its first events are not read any more
   acta remove orders order/42               nor any of it
   acta backup orders /mnt/backup/orders     also while it is written; again: what is new since
+  acta archive orders --before 2026-01-01 --into orders-2025
+                                            its first events go into another store
   acta export orders orders.jsonl           one line of JSON a record
   acta import orders.jsonl orders-2         a new store of it
   acta stats orders --count                 pages, readers, events by category and type
@@ -59,6 +61,7 @@ struct arguments {
   truncate_arguments truncate{};
   truncate_arguments remove{};
   backup_arguments backup{};
+  archive_arguments archive{};
   export_arguments export_store{};
   import_arguments import_store{};
   stats_arguments stats{};
@@ -79,6 +82,20 @@ void add_care(CLI::App& app, arguments& to, action& chosen) {
   add_store(backup, to.backup);
   backup->add_option("DEST", to.backup.to, "Directory of the copy")->required();
   add_json(backup, to.backup);
+  auto* archive = add_command(app, "archive", "Move a store's first events into another store",
+                              "acta archive orders --before 1000000 --into /mnt/archive/orders",
+                              to.archive, acta::tool::archive, chosen);
+  add_store(archive, to.archive);
+  archive
+    ->add_option("--before", to.archive.before,
+                 "The first position that stays; or a date, and what was recorded then or later "
+                 "stays: 2026-11-21, or 2026-11-21T12:52:33Z")
+    ->required();
+  archive
+    ->add_option("--into", to.archive.into,
+                 "Directory of the archive: a new one, or that of an earlier run, which goes on")
+    ->required();
+  add_json(archive, to.archive);
 }
 
 void add_mending(CLI::App& app, arguments& to, action& chosen) {

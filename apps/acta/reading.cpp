@@ -108,7 +108,7 @@ private:
   [[nodiscard]] log_position first_position() const {
     if (chosen_.has_from && chosen_.stream.empty())
       return log_position(chosen_.from);
-    return log_position(chosen_.backward ? std::numeric_limits<std::uint64_t>::max() : 1);
+    return log_position(chosen_.backward ? std::numeric_limits<std::uint64_t>::max() : 0);
   }
 
   [[nodiscard]] bool is_wanted(const record_view& record) const {

@@ -305,7 +305,10 @@ result<bool> aggregate::use(const storage::stream_snapshot& one, const storage::
                             const storage::truncation& truncated) {
   if (one.schema_hash != category_.snapshot_schema_hash)
     return false;
-  if (auto sound = storage::verify(one, stream(), log); !sound)
+  auto sound = storage::verify(one, stream(), log);
+  if (!sound && sound.error().code() == errc::not_found)
+    return false; // its event was archived, and so the log has the state
+  if (!sound)
     return failure(sound);
   return restore(one, truncated);
 }

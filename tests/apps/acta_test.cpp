@@ -191,6 +191,42 @@ TEST_F(acta_program, takes_a_snapshot_along_when_it_truncates) {
   EXPECT_EQ(read_all(path("all.jsonl")), read_all(path("again.jsonl")));
 }
 
+TEST_F(acta_program, archives_the_beginning_of_a_store) {
+  const auto archive = [&](const std::string& before) {
+    return run({"archive", at("store"), "--before", before, "--into", at("archive"), "--json"});
+  };
+  expect_failure(archive("5"), 1, "1 streams still need their events there: order/42");
+  EXPECT_FALSE(fs::exists(path("archive")));
+  ASSERT_EQ(run({"remove", at("store"), "order/42"}).status, 0);
+  const auto by_date = archive("2026-11-21T12:52:33Z"); // position 1 is older
+  ASSERT_EQ(by_date.status, 0) << by_date.err;
+  EXPECT_EQ(json::parse(by_date.out),
+            json::parse(R"({"first":2,"archived":1,"truncated":0,"carried":0})"));
+  EXPECT_TRUE(out_of({"archive", at("store"), "--before", "5", "--into", at("archive")})
+                .contains("' begins at position 5; 3 records are new in '"));
+  EXPECT_TRUE(out_of({"verify", at("store")}).starts_with("4 records of 4 streams, 0 problems"));
+  EXPECT_TRUE(out_of({"verify", at("archive")}).starts_with("4 records of 1 streams, 0 problems"));
+  EXPECT_EQ(std::ranges::count(out_of({"read", at("store"), "--json"}), '\n'), 4);
+  EXPECT_EQ(std::ranges::count(out_of({"read", at("archive"), "--json"}), '\n'), 4);
+  EXPECT_EQ(json::parse(out_of({"stats", at("store"), "--json"}))["first"], 5);
+  expect_failure(run({"read", at("store"), "--from", "4"}), 1, "were archived, the last into");
+}
+
+TEST_F(acta_program, archives_nothing_where_it_is_told_something_wrong) {
+  const auto archive = [&](const std::string& store, const std::string& before) {
+    return run({"archive", at(store), "--before", before, "--into", at("archive")});
+  };
+  for (const auto* before : {"0", "yesterday", "-5", "2026-13-01", "5 "})
+    expect_failure(archive("store", before), 1, "is neither a position nor a date");
+  expect_failure(archive("store", "9"), 1, "the log ends at 7");
+  expect_failure(archive("none", "2"), 1, "holds no store");
+  EXPECT_EQ(run({"archive", at("store"), "--before", "2"}).status, 2);
+  const auto log = storage::open_log(path("store")).value();
+  expect_failure(archive("store", "2"), 1, "is in use");
+  EXPECT_FALSE(fs::exists(path("none")));
+  EXPECT_FALSE(fs::exists(path("archive")));
+}
+
 TEST_F(acta_program, exports_and_imports_the_same_store) {
   EXPECT_EQ(out_of({"export", at("store"), at("text")}), "");
   const auto text = read_all(path("text"));
