@@ -106,9 +106,9 @@ int archive(const archive_arguments& chosen) {
   const auto text =
     fmt::format("'{}' begins at position {}; {} records are new in '{}'{}\n", chosen.store.string(),
                 done->first.value(), done->archived, chosen.into.string(),
-                done->truncated == 0 ? ""
-                                     : fmt::format("; {} streams were truncated at their snapshots",
-                                                   done->truncated));
+                done->truncated == 0
+                  ? ""
+                  : fmt::format("; {} streams were truncated at their snapshots", done->truncated));
   if (auto printed = print(chosen.json ? json.dump() + '\n' : text); !printed)
     return fail(printed.error());
   return fine;

@@ -162,8 +162,8 @@ private:
     return read ? used : read;
   }
 
-  /// Stores the state in the log, if it is not there, and truncates the events up to `last`. Also of
-  /// one that was truncated without a state: its snapshot cannot be checked without its event.
+  /// Stores the state in the log, if it is not there, and truncates the events up to `last`. Also
+  /// of one that was truncated without a state: its snapshot cannot be checked without its event.
   [[nodiscard]] result<void> truncate(const stream_id& stream, stream_version last) {
     const auto now = log_.snapshot();
     if (!now)
@@ -191,8 +191,8 @@ private:
     for (const auto& [stream, last] : streams) {
       if (!is_of_truncations(stream))
         continue;
-      const auto newest = writer_->index().read(stream, **now, stream_version(UINT64_MAX), 1,
-                                                direction::backward);
+      const auto newest =
+        writer_->index().read(stream, **now, stream_version(UINT64_MAX), 1, direction::backward);
       if (!newest)
         return std::unexpected(newest.error());
       ensure(!newest->empty(), "the index has what the log has");

@@ -123,13 +123,13 @@ private:
   [[nodiscard]] std::unexpected<error> archived(log_position position) const {
     const auto& environment = log_.environment();
     const auto into = environment.get_meta(archive_key);
-    return failure(errc::not_found,
-                   fmt::format("position {}: those up to {} of '{}' were archived{}; read them there,"
-                               " or begin at {}",
-                               position.value(), first_.value() - 1, environment.path().string(),
-                               into && !into->empty() ? fmt::format(", the last into '{}'", *into)
-                                                      : "",
-                               first_.value()));
+    return failure(
+      errc::not_found,
+      fmt::format("position {}: those up to {} of '{}' were archived{}; read them there,"
+                  " or begin at {}",
+                  position.value(), first_.value() - 1, environment.path().string(),
+                  into && !into->empty() ? fmt::format(", the last into '{}'", *into) : "",
+                  first_.value()));
   }
 
   const disk_log& log_;

@@ -60,12 +60,12 @@ public:
       append_base64(text, *schema);
       text += '"';
     }
-    return fmt::format(R"({{"acta_export":{},"store_id":"{}","created_at":"{}",{}"last_position":{},)"
-                       R"("categories":[{}],"event_types":[{}],"schemas":[{}]}})"
-                       "\n",
-                       export_format, identity.text(), date_text(identity.created_at_ns),
-                       start, of.tail().value(), fmt::join(categories_, ","), fmt::join(event_types_, ","),
-                       fmt::join(schemas, ","));
+    return fmt::format(
+      R"({{"acta_export":{},"store_id":"{}","created_at":"{}",{}"last_position":{},)"
+      R"("categories":[{}],"event_types":[{}],"schemas":[{}]}})"
+      "\n",
+      export_format, identity.text(), date_text(identity.created_at_ns), start, of.tail().value(),
+      fmt::join(categories_, ","), fmt::join(event_types_, ","), fmt::join(schemas, ","));
   }
 
   /// Appends the line of a record.

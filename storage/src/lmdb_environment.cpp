@@ -60,8 +60,9 @@ result<void> lmdb_environment::widen(std::size_t map_size) const {
 }
 
 /// LMDB reads through a map, so that a page beyond the end of the file would be a SIGBUS and no
-/// error. A commit writes every page up to its last one (nothing is deleted here, so LMDB leaves no
-/// page out), so a file that is shorter has been cut.
+/// error. A commit writes every page up to its last one, as long as nothing is deleted; where
+/// something is, the file is made longer first (see fill_up()). So one that is shorter has been
+/// cut.
 result<void> lmdb_environment::check_size() const {
   MDB_envinfo info{};
   MDB_stat stat{};

@@ -61,7 +61,8 @@ public:
   [[nodiscard]] result<void> put_dictionary(stored_log& from) {
     for (const auto& [key, value] : from.meta()) {
       const bool own = key == "format" || key == "store_id" || key == "created_at_ns"
-                       || key == start_key || key.starts_with(category_prefix) || key.starts_with(event_type_prefix);
+                       || key == start_key || key.starts_with(category_prefix)
+                       || key.starts_with(event_type_prefix);
       if (own)
         continue;
       if (auto put = environment_.put_meta(writer_->get(), key, value); !put)

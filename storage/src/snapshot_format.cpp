@@ -170,11 +170,11 @@ result<void> verify(const stream_snapshot& snapshot, const stream_id& stream,
                    fmt::format("is of position {}, and the log ends at {}",
                                snapshot.position.value(), log.tail().value()));
   if (snapshot.position < log.first())
-    return failure(errc::not_found,
-                   fmt::format("the snapshot of stream {} at version {} cannot be checked: its last "
-                               "event, at position {}, was archived",
-                               stream.to_string(), snapshot.version.value(),
-                               snapshot.position.value()));
+    return failure(
+      errc::not_found,
+      fmt::format("the snapshot of stream {} at version {} cannot be checked: its last "
+                  "event, at position {}, was archived",
+                  stream.to_string(), snapshot.version.value(), snapshot.position.value()));
   const auto last = log.at(snapshot.position);
   if (!last)
     return std::unexpected(last.error());

@@ -218,8 +218,7 @@ void stored_log::check_records(record_verifier& with,
     if (position < with.next() || number_of(position) > most_)
       return file_.tell(entry.page, 0, "events",
                         fmt::format("there is no position {}", position.value()));
-    if (const auto number = number_of(position);
-        progress && number % records_between_progress == 0)
+    if (const auto number = number_of(position); progress && number % records_between_progress == 0)
       progress(number, std::max(number, expected_));
     with.set_place("log/data.mdb", entry.byte);
     if (position > with.next())
@@ -238,7 +237,8 @@ void stored_log::check_records(record_verifier& with,
     with.check_missing(log_position(end.value() - 1), path_.string());
   if (const auto done = with.next().value() - start_.first.value(); progress)
     progress(done, done);
-  ensure(with.next().value() >= start_.first.value() + expected_, "each record was looked at, or is told to be missing");
+  ensure(with.next().value() >= start_.first.value() + expected_,
+         "each record was looked at, or is told to be missing");
   for (const auto& tree : trees_)
     if (tree.name != "events" && tree.name != "meta")
       walk_tree(file_, tree, {.values = false}, {});

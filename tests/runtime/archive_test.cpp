@@ -28,9 +28,9 @@ protected:
     if (!log)
       return nullptr;
     auto opened = engine::open<counter>(
-      std::move(*log),
-      {.snapshot_every = snapshot_every,
-       .warning = [this](const error& one) { warnings.emplace_back(one.message()); }});
+      std::move(*log), {.snapshot_every = snapshot_every, .warning = [this](const error& one) {
+                          warnings.emplace_back(one.message());
+                        }});
     EXPECT_TRUE(opened) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
@@ -56,7 +56,7 @@ protected:
   }
 
   [[nodiscard]] fs::path store() const { return directory_.path() / "store"; }
-  static constexpr std::uint64_t kept = 1;    ///< Truncated, with its state in the log.
+  static constexpr std::uint64_t kept = 1; ///< Truncated, with its state in the log.
   static constexpr std::uint64_t removed = 2;
   static constexpr std::uint64_t saved = 3; ///< Has a snapshot.
   std::vector<std::string> warnings;

@@ -10,8 +10,8 @@
 
 namespace acta::projections {
 
-/// Applies a log, upcast, to a projection from `from` (0 counts as 1) to its tail on the calling
-/// thread, and returns the tail. For rebuilding a view without an engine.
+/// Applies a log, upcast, to a projection from `from` (0: the first there is) to its tail on the
+/// calling thread, and returns the tail. For rebuilding a view without an engine.
 [[nodiscard]] result<log_position> replay(const storage::event_log& log, projection& view,
                                           log_position from = log_position(1),
                                           const runtime::upcasters& upcasters = {});
@@ -21,8 +21,9 @@ namespace acta::projections {
 /// looked, and pulls the records itself: catching up and following are the same code, and a slow
 /// projection holds nobody back.
 ///
-/// Lifecycle: start() begins at position 1; the destructor stops it after the batch in hand. The
-/// engine and the projection must outlive it. All functions may be called from any thread.
+/// Lifecycle: start() begins at position 1, and stops there with errc::not_found if that was
+/// archived; the destructor stops it after the batch in hand. The engine and the projection must
+/// outlive it. All functions may be called from any thread.
 /// Errors: when the projection or the log fails, the projector stops where it is: see status().
 class projector {
 public:

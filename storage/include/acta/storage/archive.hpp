@@ -51,8 +51,7 @@ struct archive_result {
 ///     auto done = archive("orders", log_position(1'000'000), "/mnt/archive/orders");
 ///     if (!done) return failure(done);
 [[nodiscard]] result<archive_result> archive(const std::filesystem::path& directory,
-                                             log_position before,
-                                             const std::filesystem::path& into,
+                                             log_position before, const std::filesystem::path& into,
                                              const archive_options& options = {});
 
 } // namespace acta::storage

@@ -27,8 +27,8 @@ struct backup_result {
 /// Verified: each record's checksum before it is copied, and after each commit what was written is
 /// read back and compared. An old part of the backup is not read again: verify() does that.
 ///
-/// Of a log whose beginning was archived, a new backup has what is left, and an older one, which has
-/// what was archived since, goes on if it reaches that far.
+/// Of a log whose beginning was archived, a new backup has what is left, and an older one, which
+/// has what was archived since, goes on if it reaches that far.
 ///
 /// Errors: corrupt names a record of the store that is damaged; the backup ends before it.
 /// invalid_argument if the directory is another store, has more than this one, or ends in another
