@@ -199,14 +199,19 @@ result<log_position> index_view::position(const stream_id& stream, stream_versio
   result<std::vector<record_view>> found;
   if (version != stream_version(0))
     found = read_backward(stream, snapshot, version.value(), version.value(), 1);
-  if (!found)
+  if (!found && found.error().code() != errc::not_found)
     return std::unexpected(found.error());
-  if (found->empty())
-    return failure(errc::not_found,
-                   fmt::format("stream {}: version {} is not in the log",
-                               stream.to_string(log_.category_name(stream.category())),
-                               version.value()));
-  return found->front().position();
+  if (found && !found->empty())
+    return found->front().position();
+  const auto first = first_read(stream, snapshot);
+  if (!first)
+    return std::unexpected(first.error());
+  if (version != stream_version(0) && version < *first && snapshot.first() > log_position(1))
+    return log_position(0); // it was there, and was archived
+  return failure(errc::not_found,
+                 fmt::format("stream {}: version {} is not in the log",
+                             stream.to_string(log_.category_name(stream.category())),
+                             version.value()));
 }
 
 result<std::vector<record_view>> index_view::read_forward(const stream_id& stream,

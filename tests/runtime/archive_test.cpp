@@ -114,6 +114,8 @@ TEST_F(archived_engine_test, a_command_is_recognised_when_its_event_is_archived)
   const auto again = e->ask<counter>(kept, add{}, {.id = id});
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(again->version, first.version);
+  EXPECT_TRUE(again->repeat);
+  EXPECT_EQ(again->position, log_position(0)) << "it is not in this log any more";
   EXPECT_EQ(sum(*e, kept), 1);
 }
 

@@ -12,7 +12,9 @@ namespace acta::runtime {
 /// taken back.
 struct receipt {
   stream_version version; ///< Of the aggregate after the command's last event.
-  log_position position;  ///< Of the command's last event; the log's tail if it stored none.
+  /// Of the command's last event; the log's tail if it stored none. Of a repeat, 0 if that event
+  /// was archived meanwhile.
+  log_position position;
   std::uint32_t events = 0;
   bool repeat = false; ///< True if the command id was known: this is the first receipt again.
 };

@@ -91,8 +91,8 @@ public:
                                              const log_snapshot& snapshot) const;
   result<truncation> truncated(const stream_id&, const log_snapshot&&) const = delete;
 
-  /// Where the event of a stream with this version is, also one that was truncated. errc::not_found
-  /// if there is none in the index and in `snapshot`.
+  /// Where the event of a stream with this version is, also one that was truncated; 0 if it was
+  /// archived. errc::not_found if there is none in the index and in `snapshot`.
   [[nodiscard]] result<log_position> position(const stream_id& stream, stream_version version,
                                               const log_snapshot& snapshot) const;
 
