@@ -77,8 +77,10 @@ public:
   [[nodiscard]] log_position tail() const noexcept override { return tail_; }
 
   [[nodiscard]] result<void> refresh() override {
-    if (log_.tail() == tail_)
-      return {};
+    MDB_envinfo now{};
+    mdb_env_info(log_.environment().get(), &now);
+    if (log_.tail() == tail_ && now.me_last_txnid == mdb_txn_id(reader_))
+      return {}; // nor was anything archived
     mdb_txn_reset(reader_);
     if (const int code = mdb_txn_renew(reader_); code != MDB_SUCCESS)
       return lmdb_failure(code, log_.environment().path(), "a read transaction");

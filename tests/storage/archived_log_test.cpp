@@ -1,5 +1,6 @@
 // A log whose beginning was archived, as those see it who read it.
 #include "../support/archive_fixture.hpp"
+#include "../support/child_process.hpp"
 #include "../support/raw_store.hpp"
 
 #include <acta/storage/backup.hpp>
@@ -14,15 +15,18 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace acta::tests {
 namespace {
 
 namespace fs = std::filesystem;
 using storage::direction;
+using storage::stream_writer;
 using archived_log_test = archive_test;
 
 TEST_F(archived_log_test, what_was_archived_is_told_from_what_was_never_there) {
@@ -255,6 +259,62 @@ TEST_F(archived_log_test, an_archived_log_verifies_while_it_is_open_and_counts_w
   const auto counts = storage::count_records(*log);
   ASSERT_TRUE(counts);
   EXPECT_EQ(counts->categories.front().events, 12U);
+}
+
+TEST_F(archived_log_test, a_reader_in_another_process_keeps_what_its_snapshot_has) {
+  truncate_all();
+  close();
+  const auto reader = storage::open_log_for_reading(store());
+  ASSERT_TRUE(reader) << reader.error().message();
+  const auto index = storage::stream_index::open(**reader);
+  ASSERT_TRUE(index) << index.error().message();
+  const auto snapshot = (*reader)->snapshot();
+  ASSERT_EQ(in_child([&] { return archive_before(19) ? 0 : 1; }), 0);
+  EXPECT_EQ((*snapshot)->first(), log_position(1));
+  ASSERT_TRUE((*snapshot)->at(log_position(1)));
+  EXPECT_EQ(text_of((*snapshot)->at(log_position(1))->bytes()), all_[1]);
+  ASSERT_TRUE((*snapshot)->refresh());
+  EXPECT_EQ((*snapshot)->first(), log_position(19));
+  EXPECT_EQ((*snapshot)->at(log_position(1)).error().code(), errc::not_found);
+  ASSERT_TRUE((*index)->catch_up());
+  const auto read = (*index)->read(order(1), **snapshot);
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->size(), 4U);
+}
+
+/// LMDB does not write pages that a transaction takes and gives back.
+TEST_F(archived_log_test, the_file_is_no_shorter_than_its_last_page_whatever_is_appended) {
+  for (int i = 0; i < 3'000; ++i) // a list of free pages of several pages
+    add(customer, 1, std::string(3'000, 'x'));
+  truncate_all(11);
+  ASSERT_TRUE(writer->remove(customer));
+  expect_archived(log->tail().value() - 3);
+  std::mt19937_64 random(5); // the same sizes every time
+  for (int i = 0; i < 300; ++i) {
+    add(customer, 1, std::string(std::size_t{1} << (random() % 17), 'y'));
+    const auto now = storage::statistics(*log);
+    ASSERT_TRUE(now);
+    ASSERT_LE(now->used_pages * now->page_size, now->file_size) << "after " << i;
+    if (i % 100 == 0)
+      open();
+  }
+  close();
+  EXPECT_EQ(storage::verify_store(store())->problems, 0U);
+}
+
+TEST_F(archived_log_test, goes_on_at_durability_process) {
+  truncate_all();
+  expect_archived(19);
+  for (int round = 0; round < 2; ++round) {
+    close();
+    auto opened = storage::open_log(store(), {.durability = storage::durability::process});
+    ASSERT_TRUE(opened) << opened.error().message();
+    log = std::move(*opened);
+    writer = std::move(*stream_writer::open(*log));
+    add(order(1), 3);
+  }
+  EXPECT_EQ(versions(order(1)).size(), 10U);
+  expect_whole(19);
 }
 
 } // namespace
