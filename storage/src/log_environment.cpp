@@ -339,8 +339,9 @@ namespace {
 /// LMDB does not write a page that it takes and gives back within one transaction, so that the file
 /// may end before the page its commit calls the last, and check_size() takes it for a cut one.
 /// Appending alone gives no page back. Archiving does, and so may whatever comes after it, as the
-/// list of free pages is long then. Such a log's file is kept longer than a transaction can make
-/// it: by what is appended, twice, as a page may be half full, and by this for the rest.
+/// list of free pages is long then. Mostly a page behind it is written, and LMDB does not promise
+/// that. So such a log's file is kept longer than a transaction can make it: by what is appended,
+/// twice, as a page may be half full, and by this for the rest.
 constexpr std::size_t room_ahead = std::size_t{16} << 20U;
 
 } // namespace

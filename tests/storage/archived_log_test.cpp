@@ -282,8 +282,9 @@ TEST_F(archived_log_test, a_reader_in_another_process_keeps_what_its_snapshot_ha
   EXPECT_EQ(read->size(), 4U);
 }
 
-/// LMDB does not write pages that a transaction takes and gives back.
-TEST_F(archived_log_test, the_file_is_no_shorter_than_its_last_page_whatever_is_appended) {
+/// LMDB does not write pages that a transaction takes and gives back, and a file that ends before
+/// its last page is taken for a cut one.
+TEST_F(archived_log_test, the_file_is_longer_than_its_last_page_whatever_is_appended) {
   for (int i = 0; i < 3'000; ++i) // a list of free pages of several pages
     add(customer, 1, std::string(3'000, 'x'));
   truncate_all(11);
@@ -294,7 +295,8 @@ TEST_F(archived_log_test, the_file_is_no_shorter_than_its_last_page_whatever_is_
     add(customer, 1, std::string(std::size_t{1} << (random() % 17), 'y'));
     const auto now = storage::statistics(*log);
     ASSERT_TRUE(now);
-    ASSERT_LE(now->used_pages * now->page_size, now->file_size) << "after " << i;
+    constexpr std::uint64_t room = std::uint64_t{8} << 20U;
+    ASSERT_LE(now->used_pages * now->page_size + room, now->file_size) << "after " << i;
     if (i % 100 == 0)
       open();
   }
