@@ -298,6 +298,14 @@ private:
   return copied ? result<void>{} : std::unexpected(copied.error());
 }
 
+/// A store with another one in its directory would not open.
+[[nodiscard]] bool lies_in(const fs::path& into, const fs::path& directory) {
+  std::error_code unknown;
+  const auto relative = fs::weakly_canonical(into, unknown)
+                          .lexically_relative(fs::weakly_canonical(directory, unknown));
+  return !relative.empty() && *relative.begin() != "..";
+}
+
 /// Deletes what is before the end, in steps.
 [[nodiscard]] result<log_position> cut(const log_environment& of, log_position first,
                                        log_position end, const fs::path& archive) {
@@ -321,6 +329,10 @@ result<archive_result> archive(const fs::path& directory, log_position before, c
   if (!fs::exists(directory / "log" / "data.mdb", code))
     return failure(errc::not_found,
                    fmt::format("'{}' holds no store; check the path", directory.string()));
+  if (lies_in(into, directory))
+    return failure(
+      errc::invalid_argument,
+      fmt::format("'{}' lies in the store itself; choose another directory", into.string()));
   const auto log = open_log(directory);
   if (!log)
     return std::unexpected(log.error());

@@ -1,9 +1,11 @@
 #include "../support/log_doubles.hpp"
+#include "../support/scratch_directory.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/storage/archive.hpp>
 
 #include <gtest/gtest.h>
 
@@ -163,6 +165,35 @@ TEST_F(projector_test, replays_a_log_without_an_engine) {
   ASSERT_TRUE(reached.has_value());
   EXPECT_EQ(*reached, log_position(1'000));
   EXPECT_EQ(view.last, log_position(1'000));
+}
+
+TEST(projections_of_an_archived_log, are_told_of_the_events_that_they_would_miss) {
+  const scratch_directory directory;
+  const auto path = directory.path() / "store";
+  {
+    auto opened = engine::open<limit_order>(storage::open_log(path).value());
+    ASSERT_TRUE(opened) << opened.error().message();
+    const submit order{.instrument = 1, .side = side::buy, .price = 5, .quantity = 1};
+    for (std::uint64_t id = 1; id <= 4; ++id)
+      ASSERT_TRUE((*opened)->ask<limit_order>(id, order));
+    for (std::uint64_t id = 1; id <= 2; ++id)
+      ASSERT_TRUE((*opened)->remove<limit_order>(id));
+  }
+  ASSERT_TRUE(storage::archive(path, log_position(3), directory.path() / "archive"));
+  auto opened = engine::open<limit_order>(storage::open_log(path).value());
+  ASSERT_TRUE(opened) << opened.error().message();
+  counting view;
+  EXPECT_EQ(projections::replay((*opened)->log(), view).error().code(), errc::not_found);
+  EXPECT_EQ(view.last, log_position(0));
+  {
+    const auto follower = projector::start(**opened, view);
+    ASSERT_TRUE(follower);
+    EXPECT_EQ((*follower)->wait_for(log_position(3), 10s).error().code(), errc::not_found);
+  }
+  view.last = log_position(2);
+  const auto tail = projections::replay((*opened)->log(), view, log_position(0));
+  ASSERT_TRUE(tail) << tail.error().message();
+  EXPECT_EQ(view.last, *tail);
 }
 
 } // namespace

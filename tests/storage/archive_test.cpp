@@ -235,6 +235,11 @@ TEST_F(archive_test, refuses_a_position_behind_the_log_and_a_store_that_is_not_t
   const auto none = directory_.path() / "none";
   EXPECT_EQ(archive(none, log_position(2), archived()).error().code(), errc::not_found);
   EXPECT_FALSE(fs::exists(none));
+  for (const auto& within : {store(), store() / "archive", store() / "log"}) {
+    const auto refused = archive(store(), log_position(2), within);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message().find("lies in the store itself"), std::string::npos);
+  }
   open();
   EXPECT_EQ(archive(store(), log_position(2), archived()).error().code(), errc::store_in_use);
 }

@@ -96,6 +96,11 @@ TEST_F(archived_log_test, an_index_that_is_made_anew_says_what_the_old_one_did) 
   fs::remove_all(store() / "index");
   open();
   EXPECT_EQ(answers(), before);
+  writer.reset();
+  ASSERT_TRUE(storage::stream_index::open(*log, {.memory = 64})) << "most of it on disk";
+  open();
+  EXPECT_GT(writer->index().stored_watermark(), log_position(end));
+  EXPECT_EQ(answers(), before);
   close();
   const auto reading = storage::open_log_for_reading(store());
   ASSERT_TRUE(reading) << reading.error().message();
@@ -302,6 +307,22 @@ TEST_F(archived_log_test, the_file_is_longer_than_its_last_page_whatever_is_appe
   }
   close();
   EXPECT_EQ(storage::verify_store(store())->problems, 0U);
+}
+
+TEST_F(archived_log_test, where_it_begins_is_kept_with_the_checksum_of_the_record_before) {
+  truncate_all();
+  expect_archived(19);
+  close();
+  std::string stored;
+  change_raw(store(), "meta", [&](MDB_txn* in, MDB_dbi meta) {
+    std::string name = "first";
+    MDB_val key{name.size(), name.data()};
+    MDB_val value{};
+    const int code = mdb_get(in, meta, &key, &value);
+    stored.assign(static_cast<const char*>(value.mv_data), value.mv_size);
+    return code;
+  });
+  EXPECT_EQ(stored, key_of_position(19) + all_[18].substr(0, 8)); // docs/format.md
 }
 
 TEST_F(archived_log_test, goes_on_at_durability_process) {

@@ -37,16 +37,17 @@ struct archive_result {
 /// must all be truncated (stream_writer::truncate(), remove()), or be in its state: one that was
 /// kept with its truncation, or its newest snapshot, which is then stored in the log, and the
 /// stream truncated there. Else nothing is archived: errc::invalid_argument says how many streams
-/// are in the way, and names the first.
+/// are in the way, and names some.
 ///
 /// Crash-safe and resumable: nothing is deleted before all of it has been copied, synced, and read
 /// back from `into` byte for byte, and it is deleted from the front in steps, each of which leaves
 /// a whole log. After an error or a crash call it again. Takes memory for each stream that has
 /// events before `before`, some 150 bytes.
 ///
-/// Errors: not_found if there is no store; invalid_argument for a `before` beyond the log's end, or
-/// an `into` that is another store; corrupt names a record that is damaged, in either; and those of
-/// open_log(), back_up() and append().
+/// Errors: not_found if there is no store; invalid_argument for a `before` beyond the log's end,
+/// and an `into` that is another store or lies in this one; too_large for a snapshot over the limit
+/// of an event; corrupt names a record that is damaged, in either; and those of open_log(),
+/// back_up() and append().
 ///
 ///     auto done = archive("orders", log_position(1'000'000), "/mnt/archive/orders");
 ///     if (!done) return failure(done);
