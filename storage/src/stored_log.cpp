@@ -69,13 +69,12 @@ result<writer_lock> lock_closed_store(const std::filesystem::path& store) {
   return held;
 }
 
-result<stored_log> stored_log::open(const std::filesystem::path& store,
+result<stored_log> stored_log::open(const std::filesystem::path& path,
                                     lmdb_file::problem_sink problems) {
-  auto path = store / "log" / "data.mdb";
   auto file = lmdb_file::open(path, std::move(problems));
   if (!file)
     return failure(file);
-  return stored_log(std::move(*file), std::move(path));
+  return stored_log(std::move(*file), path);
 }
 
 result<void> stored_log::read_dictionary() {

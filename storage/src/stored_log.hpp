@@ -28,8 +28,8 @@ namespace acta::storage {
 /// Nobody may have the store open. What is wrong is told to the sink it was opened with.
 class stored_log {
 public:
-  /// Errors: those of lmdb_file::open().
-  [[nodiscard]] static result<stored_log> open(const std::filesystem::path& store,
+  /// By its data file, `<store>/log/data.mdb`. Errors: those of lmdb_file::open().
+  [[nodiscard]] static result<stored_log> open(const std::filesystem::path& path,
                                                lmdb_file::problem_sink problems);
 
   [[nodiscard]] lmdb_file& file() noexcept { return file_; }

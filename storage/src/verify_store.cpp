@@ -58,7 +58,7 @@ private:
 
   [[nodiscard]] result<void> check_log() {
     const std::string file = "log/data.mdb";
-    auto log = stored_log::open(store_, problems_of(file));
+    auto log = stored_log::open(store_ / file, problems_of(file));
     if (!log && is_damage(log.error().code())) {
       add(file, 0, log.error().message());
       return {};
