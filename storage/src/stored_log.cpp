@@ -222,6 +222,19 @@ void stored_log::check_records(record_verifier& with,
   check_free_pages(file_, file_.problems() == problems_before_);
 }
 
+void stored_log::each_record(const std::function<void(const record_view&)>& show) {
+  const auto* events = find_tree(trees_, "events");
+  if (events == nullptr)
+    return;
+  walk_tree(file_, *events, {}, [&](const lmdb_entry& entry) {
+    if (entry.key.size() != sizeof(std::uint64_t))
+      return;
+    if (const auto record =
+          record_view::parse(log_position(load<std::uint64_t>(entry.key, 0)), entry.value))
+      show(*record);
+  });
+}
+
 void stored_log::tell(std::string_view key, const std::string& what) {
   const auto found = bytes_.find(key);
   const auto byte = found == bytes_.end() ? 0 : found->second;

@@ -58,6 +58,9 @@ public:
                      const std::function<void(std::uint64_t done, std::uint64_t of)>& progress,
                      const std::function<void(const record_view&, bool sound)>& seen);
 
+  /// Shows each record that reads, in order. After read_dictionary().
+  void each_record(const std::function<void(const record_view&)>& show);
+
 private:
   explicit stored_log(lmdb_file file, std::filesystem::path path)
       : file_(std::move(file)), path_(std::move(path)) {}

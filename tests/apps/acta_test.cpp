@@ -128,8 +128,9 @@ TEST_F(acta_program, compacts_a_store) {
   {
     const auto log = storage::open_log(path("store")).value();
     const std::vector<std::byte> large(100'000, std::byte{1});
+    const auto spare = log->register_event_type("spare").value();
     for (const auto size : {large.size(), std::size_t{10}}) { // whose pages are free then
-      const storage::event_schema schema{event_type_id(1), std::span(large).first(size)};
+      const storage::event_schema schema{spare, std::span(large).first(size)};
       ASSERT_TRUE(log->put_schemas({&schema, 1}));
     }
     expect_failure(run({"compact", at("store")}), 1, "is in use by process");

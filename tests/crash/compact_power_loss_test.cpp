@@ -30,8 +30,10 @@ void make_store(const fs::path& store) {
   const auto log = storage::open_log(store, small_map);
   ASSERT_TRUE(log) << log.error().message();
   const std::vector<std::byte> large(300'000, std::byte{7});
+  const auto spare = (*log)->register_event_type("spare");
+  ASSERT_TRUE(spare);
   for (const auto size : {large.size(), std::size_t{100}}) {
-    const storage::event_schema schema{event_type_id(1), std::span(large).first(size)};
+    const storage::event_schema schema{*spare, std::span(large).first(size)};
     ASSERT_TRUE((*log)->put_schemas({&schema, 1}));
   }
   ASSERT_TRUE(storage::stream_index::open(**log, {.memory = 4'096})); // so small that it is written

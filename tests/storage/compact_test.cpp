@@ -54,7 +54,9 @@ protected:
       ASSERT_TRUE((*log)->append(records, 2'000));
     }
     const std::vector<std::byte> schema(20'000, std::byte{7});
-    const storage::event_schema one{event_type_id(2), schema};
+    const auto spare = (*log)->register_event_type("spare");
+    ASSERT_EQ(spare, event_type_id(4));
+    const storage::event_schema one{*spare, schema};
     ASSERT_TRUE((*log)->put_schemas({&one, 1}));
   }
 
@@ -64,7 +66,7 @@ protected:
     auto read = content_of(**log);
     EXPECT_TRUE(read) << read.error().message();
     read->names.emplace_back((*log)->store_id());
-    const auto schema = (*log)->schema(event_type_id(2));
+    const auto schema = (*log)->schema(event_type_id(4));
     EXPECT_TRUE(schema);
     read->names.emplace_back(text_of(*schema));
     return std::move(*read);
