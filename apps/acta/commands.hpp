@@ -22,6 +22,12 @@ struct repair_arguments {
 };
 int repair(const repair_arguments& chosen);
 
+struct compact_arguments {
+  std::filesystem::path store;
+  bool json = false;
+};
+int compact(const compact_arguments& chosen);
+
 struct truncate_arguments {
   std::filesystem::path store;
   std::string stream;

@@ -17,6 +17,7 @@ using namespace acta::tool;
 constexpr const char* examples = R"(Examples:
   acta verify orders                        every record is read and checked
   acta repair orders --into orders-2        what is good of a damaged store
+  acta compact orders                       its files without the space that is free in them
   acta truncate orders order/42 --before 10 its first events are not read any more
   acta remove orders order/42               nor any of it
   acta backup orders /mnt/backup/orders     also while it is written; again: what is new since
@@ -58,6 +59,7 @@ void add_json(CLI::App* command, Arguments& to) {
 struct arguments {
   verify_arguments verify{};
   repair_arguments repair{};
+  compact_arguments compact{};
   truncate_arguments truncate{};
   truncate_arguments remove{};
   backup_arguments backup{};
@@ -108,6 +110,11 @@ void add_mending(CLI::App& app, arguments& to, action& chosen) {
   repair->add_option("--lost", to.repair.lost, "List so many lost records at most")
     ->capture_default_str();
   add_json(repair, to.repair);
+  auto* compact =
+    add_command(app, "compact", "Give back the space that is free within a store's files",
+                "acta compact orders", to.compact, acta::tool::compact, chosen);
+  add_store(compact, to.compact);
+  add_json(compact, to.compact);
   auto* truncate = add_command(
     app, "truncate", "Let a stream begin at a later version; numbering goes on",
     "acta truncate orders order/42 --before 10", to.truncate, acta::tool::truncate, chosen);

@@ -2,6 +2,7 @@
 #include "commands.hpp"
 #include "output.hpp"
 
+#include <acta/storage/compact.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/repair.hpp>
 #include <acta/storage/snapshot_store.hpp>
@@ -196,6 +197,25 @@ int repair(const repair_arguments& chosen) {
                       chosen.into.string(), done->kept.value(), done->lost, done->readable,
                       chosen.store.string());
   return print_either(chosen.json, json, text);
+}
+
+int compact(const compact_arguments& chosen) {
+  const auto done = storage::compact(chosen.store, {.progress = counting_progress()});
+  if (!done)
+    return fail(done.error());
+  std::uint64_t before = 0;
+  std::uint64_t after = 0;
+  auto files = ordered_json::array();
+  std::string text;
+  for (const auto& file : *done) {
+    before += file.before;
+    after += file.after;
+    files.push_back({{"name", file.name}, {"before", file.before}, {"after", file.after}});
+    text += fmt::format("{}: {} before, {} after\n", file.name, size_text(file.before),
+                        size_text(file.after));
+  }
+  text += fmt::format("{} bytes before, {} after\n", before, after);
+  return print_either(chosen.json, {{"before", before}, {"after", after}, {"files", files}}, text);
 }
 
 int truncate(const truncate_arguments& chosen) {

@@ -1,6 +1,7 @@
 #include "index_file.hpp"
 
 #include "index_batch.hpp"
+#include "index_tie.hpp"
 #include "index_writer.hpp"
 #include "lmdb_error.hpp"
 #include "lmdb_pages.hpp"
@@ -13,24 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 
 namespace acta::storage {
 
 namespace {
-
-/// The value of "index" in its `meta`: what it is, and which log through where.
-struct index_tie {
-  std::array<char, 8> magic{'A', 'C', 'T', 'A', 'I', 'D', 'X', '\0'};
-  std::uint32_t version = 1;
-  std::uint32_t endian_mark = 0x01020304;
-  std::array<char, 32> store_id{};
-  std::uint64_t watermark = 0;
-  std::uint64_t checksum = 0; ///< Of the record at the watermark: a log restored since has another.
-};
-static_assert(sizeof(index_tie) == 64);
 
 [[nodiscard]] std::filesystem::path directory_of(const event_log& log) {
   return log.directory() / "index";
@@ -45,8 +34,7 @@ static_assert(sizeof(index_tie) == 64);
 }
 
 [[nodiscard]] MDB_val name_of_tie() noexcept {
-  static constexpr std::array name{'i', 'n', 'd', 'e', 'x'};
-  return {name.size(), const_cast<char*>(name.data())};
+  return {index_tie_name.size(), const_cast<char*>(index_tie_name.data())};
 }
 
 } // namespace
@@ -158,14 +146,15 @@ result<void> index_file::check() {
   if (tie.store_id != expected.store_id)
     return not_of_it("is the index of another store");
   watermark_ = log_position(tie.watermark);
-  if (watermark_ == log_position(0))
-    return {};
   if (watermark_ > log_.tail())
     return not_of_it("is ahead of the log");
   auto snapshot = log_.snapshot();
   if (!snapshot)
     return failure(snapshot);
-  if (watermark_ < (*snapshot)->first())
+  const auto first = (*snapshot)->first();
+  if (watermark_ == log_position(0) && first == log_position(1))
+    return {};
+  if (watermark_ < first)
     return not_of_it("lacks events that were archived meanwhile");
   const auto record = (*snapshot)->at(watermark_);
   if (!record)

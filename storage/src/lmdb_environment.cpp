@@ -26,6 +26,11 @@ constexpr MDB_dbi max_databases = 4;
 
 result<lmdb_environment> lmdb_environment::open(const std::filesystem::path& directory,
                                                 const lmdb_options& options) {
+  std::error_code unremovable;
+  if ((options.flags & MDB_RDONLY) == 0)
+    std::filesystem::remove_all(directory / compacting_name, unremovable);
+  if (unremovable)
+    return system_failure(unremovable.value(), directory / compacting_name, "removing it");
   MDB_env* raw = nullptr;
   if (const int code = mdb_env_create(&raw); code != MDB_SUCCESS)
     return lmdb_failure(code, directory, "making an environment");

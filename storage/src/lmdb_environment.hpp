@@ -18,6 +18,10 @@ namespace acta::storage {
 inline constexpr std::size_t lmdb_meta_size = 152;
 inline constexpr std::size_t lmdb_txn_id_offset = 144; ///< mm_txnid, its last field.
 
+/// The folder in an environment's directory where a copy of its data file is made, to be renamed
+/// over it: see compact().
+inline constexpr const char* compacting_name = "compacting";
+
 struct lmdb_options {
   /// Bytes of address space, in whole pages. 0: that of whoever writes it, or the default of
   /// log_options, whichever is more.
@@ -29,7 +33,8 @@ struct lmdb_options {
 /// between threads; no MDB_WRITEMAP.
 class lmdb_environment {
 public:
-  /// The directory must exist. errc::corrupt if the file is shorter than its last commit.
+  /// The directory must exist. Opened for writing, what a compaction left unfinished is removed.
+  /// errc::corrupt if the file is shorter than its last commit.
   [[nodiscard]] static result<lmdb_environment> open(const std::filesystem::path& directory,
                                                      const lmdb_options& options);
 

@@ -96,10 +96,14 @@ void check_free_pages(lmdb_file& in, bool all_were_walked) {
     check_all_accounted(in);
 }
 
-void check_every_page(lmdb_file& in) {
+void check_every_page(lmdb_file& in, const show_entry& entry) {
   const auto problems = in.problems();
-  for (const auto& tree : named_trees(in))
-    walk_tree(in, tree, {.values = false}, {});
+  for (const auto& tree : named_trees(in)) {
+    std::function<void(const lmdb_entry&)> show;
+    if (entry)
+      show = [&](const lmdb_entry& one) { entry(tree, one); };
+    walk_tree(in, tree, {.values = entry != nullptr}, show);
+  }
   check_free_pages(in, in.problems() == problems);
 }
 

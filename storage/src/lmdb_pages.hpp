@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -23,8 +24,10 @@ namespace acta::storage {
 /// were, then also that each page of the file is used or free.
 void check_free_pages(lmdb_file& in, bool all_were_walked);
 
-/// Checks all pages of a file.
-void check_every_page(lmdb_file& in);
+/// Checks all pages of a file. `entry`, if given, is shown what is in its named databases, in the
+/// order of their names.
+using show_entry = std::function<void(const lmdb_tree&, const lmdb_entry&)>;
+void check_every_page(lmdb_file& in, const show_entry& entry = {});
 
 /// What LMDB must not be let at: checks a data file, unless it is missing or empty, before LMDB
 /// opens it. All of it if it has up to limits::max_pages_checked_at_open pages; of a larger one the

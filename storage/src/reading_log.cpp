@@ -1,4 +1,5 @@
 #include "disk_log.hpp"
+#include "environment_lock.hpp"
 #include "lmdb_error.hpp"
 #include "store_directory.hpp"
 #include "synced_point.hpp"
@@ -131,6 +132,9 @@ log_position reading_log::tail() const noexcept {
 }
 
 [[nodiscard]] result<log_environment> open_environment(const std::filesystem::path& directory) {
+  const auto kept = environment_lock::for_opening(directory / "log"); // from compact()
+  if (!kept)
+    return std::unexpected(kept.error());
   constexpr int attempts = 3; // it is not replaced twice in a row
   for (int attempt = 0; attempt < attempts; ++attempt) {
     auto environment =

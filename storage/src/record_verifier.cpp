@@ -38,7 +38,12 @@ bool record_verifier::check(const record_view& record) {
   if (record.header().recorded_at_ns < date_ns_)
     add(record, "it is dated before the one before it");
   date_ns_ = record.header().recorded_at_ns;
-  return found_.problems == before;
+  const bool sound = found_.problems == before;
+  if (payloads_)
+    if (const auto problem = payloads_->problem_of(record, names_.event_type(record.event_type()));
+        !problem.empty())
+      add(record, problem);
+  return sound;
 }
 
 void record_verifier::check_unreadable(log_position position, error&& why) {

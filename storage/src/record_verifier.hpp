@@ -1,6 +1,7 @@
 #pragma once
 
 #include "command_check.hpp"
+#include "payload_check.hpp"
 
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,6 +36,11 @@ public:
   /// Before all others: the position the log begins at, if not 1. Streams may then begin at any
   /// version, as what was before it is archived.
   void begin_at(log_position first);
+  /// From now on payloads are checked, too. What is wrong with one is found, and nothing more: the
+  /// record is as sound as it was written.
+  void check_payloads(payload_check::schema_source schemas) {
+    payloads_.emplace(std::move(schemas));
+  }
 
   /// Where the next findings are.
   void set_place(std::string file, std::uint64_t byte);
@@ -49,6 +56,7 @@ public:
 
   /// Something that is of no record.
   void add(std::string&& what) { add(log_position(0), std::move(what), std::nullopt); }
+  void add(log_position position, std::string&& what, std::optional<stream_id> stream);
   [[nodiscard]] std::uint64_t problems() const noexcept { return found_.problems; }
 
   /// After the last record, at `tail`.
@@ -58,7 +66,6 @@ private:
   void check_names(const record_view& record);
   void check_version(const record_view& record);
   void add(const record_view& record, const std::string& what);
-  void add(log_position position, std::string&& what, std::optional<stream_id> stream);
 
   type_names names_;
   log_position first_{1};
@@ -68,6 +75,7 @@ private:
   std::uint64_t byte_ = 0;
   verification found_;
   command_check commands_;
+  std::optional<payload_check> payloads_;
   std::int64_t date_ns_ = std::numeric_limits<std::int64_t>::min();
   /// By stream_hash(), whose 64 bits two of a thousand million streams share once in 37 logs.
   tsl::robin_map<std::uint64_t, std::uint64_t> versions_;

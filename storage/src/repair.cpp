@@ -147,7 +147,7 @@ public:
       : directory_(directory), options_(options) {}
 
   [[nodiscard]] result<void> open() {
-    auto log = stored_log::open(directory_, [this](page_problem&& problem) {
+    auto log = stored_log::open(directory_ / "log" / "data.mdb", [this](page_problem&& problem) {
       if (found_) {
         found_->set_place("log/data.mdb", problem.byte);
         found_->add(std::move(problem.what));

@@ -219,7 +219,9 @@ private:
 /// True if the schema is to be stored in place of what is there.
 [[nodiscard]] result<bool> is_to_be_stored(const event_log& log, const event_schema& offered) {
   const auto type = log.event_type_name(offered.type);
-  const auto* program = read_schema(offered.bfbs);
+  // A caller's bytes may lie anywhere; a schema is read where they are aligned.
+  const std::vector<std::byte> aligned(offered.bfbs.begin(), offered.bfbs.end());
+  const auto* program = read_schema(aligned);
   const auto* table = program == nullptr ? nullptr : find_table(*program, type);
   if (table == nullptr)
     return failure(errc::invalid_argument,

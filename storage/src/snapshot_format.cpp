@@ -75,6 +75,24 @@ stream_version snapshot_key::version_in(std::span<const std::byte> key) noexcept
   return stream_version(version);
 }
 
+/// The padding is no part of an index's key, and only what is before it says how long it is.
+std::optional<index_entry_name> parse_snapshot_key(std::span<const std::byte> key) noexcept {
+  constexpr auto version_size = sizeof(std::uint64_t);
+  std::array<std::byte, padded(index_key::max_size)> unpadded{};
+  if (key.size() <= version_size || key.size() > unpadded.size())
+    return std::nullopt;
+  const auto of_stream = key.first(key.size() - version_size);
+  for (std::size_t padding = 0; padding < 8 && padding < of_stream.size(); ++padding) {
+    const auto size = of_stream.size() - padding;
+    std::memcpy(unpadded.data(), key.data(), size);
+    std::memcpy(unpadded.data() + size, key.data() + of_stream.size(), version_size);
+    const auto name = parse_index_key(std::span(unpadded).first(size + version_size));
+    if (name && std::ranges::equal(snapshot_key(name->stream, name->version).bytes(), key))
+      return name;
+  }
+  return std::nullopt;
+}
+
 result<void> check_snapshot(const snapshot_to_save& one) {
   const auto& [stream, snapshot, newest] = one;
   if (snapshot.version == stream_version(0))

@@ -10,11 +10,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 /// How snapshots lie in their database. Byte by byte: docs/format.md.
 namespace acta::storage {
+
+/// Of the only database. Another layout of its values would have another name.
+inline constexpr const char* snapshots_name = "snapshots-1";
 
 /// As the index's, with the stream's part padded with zeros to 8 bytes: values are multiples of 8
 /// bytes, and behind keys that are, too, LMDB keeps them 8-byte aligned.
@@ -32,6 +36,10 @@ private:
   std::array<std::byte, padded(index_key::max_size)> bytes_{};
   std::size_t size_;
 };
+
+/// What a snapshot's key says; empty if the bytes are none.
+[[nodiscard]] std::optional<index_entry_name>
+parse_snapshot_key(std::span<const std::byte> key) noexcept;
 
 /// Checks what is to be saved.
 [[nodiscard]] result<void> check_snapshot(const snapshot_to_save& one);

@@ -22,9 +22,6 @@ namespace acta::storage {
 
 namespace {
 
-/// Of the only database. Another layout of its values would have another name.
-constexpr const char* database_name = "snapshots-1";
-
 [[nodiscard]] std::span<const std::byte> bytes_of(const MDB_val& value) noexcept {
   return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
 }
@@ -43,7 +40,7 @@ public:
     auto writer = lmdb_write::begin(environment_);
     if (!writer)
       return failure(writer);
-    if (const int code = mdb_dbi_open(writer->get(), database_name, MDB_CREATE, &snapshots_);
+    if (const int code = mdb_dbi_open(writer->get(), snapshots_name, MDB_CREATE, &snapshots_);
         code != MDB_SUCCESS)
       return lmdb_failure(code, environment_.path(), "opening its database");
     return commit(*writer);

@@ -34,15 +34,6 @@ constexpr std::array<std::string_view, 6> own_names{"log",   "store.id",  "write
                                                     "index", "snapshots", "views"};
 constexpr std::size_t id_digits = 32;
 
-[[nodiscard]] result<void> sync_directory(const fs::path& path) {
-  const file directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.is_open())
-    return system_failure(errno, path, "open");
-  if (::fsync(directory.descriptor()) != 0 && errno != EINVAL) // EINVAL: nothing to sync there
-    return system_failure(errno, path, "sync");
-  return {};
-}
-
 /// A directory is taken for a store if it has nothing in it but a store's own names.
 [[nodiscard]] result<void> refuse_foreign(const fs::path& store) {
   std::error_code code;
@@ -70,6 +61,15 @@ constexpr std::size_t id_digits = 32;
 }
 
 } // namespace
+
+result<void> sync_directory(const fs::path& path) {
+  const file directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.is_open())
+    return system_failure(errno, path, "open");
+  if (::fsync(directory.descriptor()) != 0 && errno != EINVAL) // EINVAL: nothing to sync there
+    return system_failure(errno, path, "sync");
+  return {};
+}
 
 result<void> make_directory(const fs::path& path) {
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)

@@ -31,6 +31,9 @@ namespace acta::storage {
 /// Makes a directory, unless it is there.
 [[nodiscard]] result<void> make_directory(const std::filesystem::path& path);
 
+/// Makes the names in a directory durable.
+[[nodiscard]] result<void> sync_directory(const std::filesystem::path& path);
+
 /// Makes the names of a new store's files durable; the files' contents are synced by their owners.
 [[nodiscard]] result<void> sync_store_directory(const std::filesystem::path& store);
 

@@ -69,13 +69,12 @@ result<writer_lock> lock_closed_store(const std::filesystem::path& store) {
   return held;
 }
 
-result<stored_log> stored_log::open(const std::filesystem::path& store,
+result<stored_log> stored_log::open(const std::filesystem::path& path,
                                     lmdb_file::problem_sink problems) {
-  auto path = store / "log" / "data.mdb";
   auto file = lmdb_file::open(path, std::move(problems));
   if (!file)
     return failure(file);
-  return stored_log(std::move(*file), std::move(path));
+  return stored_log(std::move(*file), path);
 }
 
 result<void> stored_log::read_dictionary() {
@@ -243,6 +242,19 @@ void stored_log::check_records(record_verifier& with,
     if (tree.name != "events" && tree.name != "meta")
       walk_tree(file_, tree, {.values = false}, {});
   check_free_pages(file_, file_.problems() == problems_before_);
+}
+
+void stored_log::each_record(const std::function<void(const record_view&)>& show) {
+  const auto* events = find_tree(trees_, "events");
+  if (events == nullptr)
+    return;
+  walk_tree(file_, *events, {}, [&](const lmdb_entry& entry) {
+    if (entry.key.size() != sizeof(std::uint64_t))
+      return;
+    if (const auto record =
+          record_view::parse(log_position(load<std::uint64_t>(entry.key, 0)), entry.value))
+      show(*record);
+  });
 }
 
 void stored_log::tell(std::string_view key, const std::string& what) {

@@ -29,8 +29,8 @@ namespace acta::storage {
 /// Nobody may have the store open. What is wrong is told to the sink it was opened with.
 class stored_log {
 public:
-  /// Errors: those of lmdb_file::open().
-  [[nodiscard]] static result<stored_log> open(const std::filesystem::path& store,
+  /// By its data file, `<store>/log/data.mdb`. Errors: those of lmdb_file::open().
+  [[nodiscard]] static result<stored_log> open(const std::filesystem::path& path,
                                                lmdb_file::problem_sink problems);
 
   [[nodiscard]] lmdb_file& file() noexcept { return file_; }
@@ -53,12 +53,22 @@ public:
   /// check_records() met.
   [[nodiscard]] const log_start& start() const noexcept { return start_; }
 
+  /// How many records there are to be. 0 if that cannot be told.
+  [[nodiscard]] std::uint64_t expected() const noexcept { return expected_; }
+  /// The last position there is to be.
+  [[nodiscard]] log_position last() const noexcept {
+    return log_position(start_.first.value() + expected_ - 1);
+  }
+
   /// Gives each record to `with` in order, and then to `seen`, if it reads, with whether it was
   /// sound; then checks the pages that are left. `progress` is told of the records looked at and
   /// how many there should be.
   void check_records(record_verifier& with,
                      const std::function<void(std::uint64_t done, std::uint64_t of)>& progress,
                      const std::function<void(const record_view&, bool sound)>& seen);
+
+  /// Shows each record that reads, in order. After read_dictionary().
+  void each_record(const std::function<void(const record_view&)>& show);
 
 private:
   explicit stored_log(lmdb_file file, std::filesystem::path path)
@@ -81,8 +91,8 @@ private:
   std::vector<std::string> event_types_;
   log_start start_;
   bool is_start_known_ = true;
-  std::uint64_t expected_ = 0; ///< Records; 0 if that cannot be told.
-  std::uint64_t most_ = 0;     ///< More records than these the file cannot hold.
+  std::uint64_t expected_ = 0;
+  std::uint64_t most_ = 0; ///< More records than these the file cannot hold.
   std::uint64_t problems_before_ = 0;
 };
 

@@ -134,16 +134,19 @@ private:
            && newer_->memory() + sorting_memory * newer_->size() >= options_.memory / 2;
   }
 
-  /// Hands the full delta to the indexer and begins another, when the one before it is on disk.
+  /// Hands the full delta to the indexer and begins another, when the one before it is on disk. A
+  /// failure of the indexer is returned once; then it tries again.
   [[nodiscard]] result<void> rotate() {
     std::unique_lock lock(mutex_);
-    if (flush_failure_) { // of an earlier try
+    if (std::exchange(is_failure_told_, false)) {
       flush_failure_.reset();
       changed_.notify_all();
     }
     changed_.wait(lock, [this] { return older_ == nullptr || flush_failure_; });
-    if (flush_failure_)
+    if (flush_failure_) {
+      is_failure_told_ = true;
       return std::unexpected(*flush_failure_);
+    }
     older_ = std::move(newer_);
     ensure(older_->size() != 0 && older_->end() == watermark_.load(std::memory_order_relaxed),
            "what goes to the disk is what was indexed last");
@@ -228,8 +231,9 @@ private:
   std::shared_ptr<index_delta> older_; ///< On its way to the disk.
   std::shared_ptr<index_delta> newer_; ///< Replaced by the catching-up thread only.
   std::uint64_t stored_ = 0;
-  std::optional<error> flush_failure_;
-  std::atomic<bool> stopping_{false}; ///< Set under the mutex; a flush looks without it.
+  std::optional<error> flush_failure_; ///< Until it is tried again.
+  bool is_failure_told_ = false;       ///< By rotate().
+  std::atomic<bool> stopping_{false};  ///< Set under the mutex; a flush looks without it.
   std::atomic<std::uint64_t> watermark_{0};
   std::thread indexer_;
 };

@@ -16,6 +16,7 @@ result<verification> verify(const event_log& log, std::size_t max_findings,
                        .event_type = [&](event_type_id id) { return log.event_type_name(id); }},
                       max_findings);
   all.begin_at((*snapshot)->first());
+  all.check_payloads([&](event_type_id id) { return log.schema(id); });
   while (all.next() <= tail) {
     auto cursor = (*snapshot)->scan(all.next());
     if (!cursor)

@@ -129,6 +129,29 @@ TEST_F(acta_program, repairs_a_damaged_store) {
   expect_failure(run({"repair", at("store"), "--into", at("new")}), 1, at("new"));
 }
 
+TEST_F(acta_program, compacts_a_store) {
+  {
+    const auto log = storage::open_log(path("store")).value();
+    const std::vector<std::byte> large(100'000, std::byte{1});
+    const auto spare = log->register_event_type("spare").value();
+    for (const auto size : {large.size(), std::size_t{10}}) { // whose pages are free then
+      const storage::event_schema schema{spare, std::span(large).first(size)};
+      ASSERT_TRUE(log->put_schemas({&schema, 1}));
+    }
+    expect_failure(run({"compact", at("store")}), 1, "is in use by process");
+  }
+  const auto before = fs::file_size(path("store") / "log" / "data.mdb");
+  const auto done = json::parse(out_of({"compact", at("store"), "--json"}));
+  EXPECT_EQ(done["before"], before);
+  EXPECT_LT(done["after"], before / 2);
+  EXPECT_EQ(done["files"][0]["name"], "log/data.mdb");
+  EXPECT_EQ(fs::file_size(path("store") / "log" / "data.mdb"), done["after"]);
+  const auto text = out_of({"compact", at("store")});
+  EXPECT_NE(text.find("log/data.mdb: "), std::string::npos) << text;
+  EXPECT_EQ(run({"verify", at("store")}).status, 0);
+  expect_failure(run({"compact", at("nowhere")}), 1, at("nowhere"));
+}
+
 TEST_F(acta_program, truncates_and_removes_a_stream) {
   const auto stream = json::parse(out_of({"streams", at("store"), "--json", "--limit", "1"}));
   const std::string name = stream["stream"];

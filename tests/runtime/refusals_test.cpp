@@ -1,5 +1,6 @@
 // What an engine refuses and survives: aggregates that misbehave, limits, unusable arguments.
 #include "../support/engine_fixture.hpp"
+#include "../support/scratch_directory.hpp"
 
 #include <acta/base/limits.hpp>
 
@@ -7,6 +8,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace acta::tests {
 namespace {
@@ -147,6 +149,42 @@ TEST_F(refusals_test, stages_commands_that_span_many_blocks) {
     EXPECT_EQ(made.has_value(), i % 2 == 0);
   }
   EXPECT_EQ(headers().size(), 100U);
+}
+
+/// The index's disk stands still, and then does not.
+TEST_F(refusals_test, refuses_commands_while_the_index_is_too_far_behind_and_takes_them_then) {
+  const scratch_directory directory(memory_folder());
+  auto opened = storage::open_log(directory.path() / "store");
+  ASSERT_TRUE(opened) << opened.error().message();
+  const auto held = std::make_shared<held_index_log::state>();
+  held->at.close();
+  const std::shared_ptr<storage::event_log> on_disk = std::move(*opened);
+  auto engine = engine::open<troublemaker>(std::make_unique<held_index_log>(on_disk, held),
+                                           {.index = {.memory = 65'536}});
+  ASSERT_TRUE(engine) << engine.error().message();
+  constexpr std::size_t events = 1'000;
+  constexpr std::size_t more_than_enough = 1'000;
+  std::size_t done = 0;
+  outcome refused = runtime::receipt{};
+  for (; refused && done < more_than_enough; done += refused ? 1U : 0U)
+    refused = (*engine)->ask<troublemaker>(1, {.times = events});
+  ASSERT_FALSE(refused) << "the index is " << done * events << " events behind";
+  EXPECT_EQ(refused.error().code(), errc::overloaded);
+  EXPECT_NE(refused.error().message().find("events behind the log"), std::string::npos)
+    << refused.error().message();
+  EXPECT_GT(done * events, 131'072U);
+  EXPECT_EQ((*engine)->log().tail(), log_position(done * events)) << "nothing of it was stored";
+  held->at.open();
+  auto again = (*engine)->ask<troublemaker>(1, {.times = 1});
+  for (; !again; again = (*engine)->ask<troublemaker>(1, {.times = 1})) {
+    ASSERT_EQ(again.error().code(), errc::overloaded) << again.error().message();
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(again->version, stream_version(done * events + 1));
+  const auto snapshot = (*engine)->log().snapshot();
+  const auto read = (*engine)->read((*engine)->stream<troublemaker>(1), **snapshot);
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->records.size(), done * events + 1);
 }
 
 TEST_F(refusals_test, refuses_unusable_options_and_doubled_categories) {

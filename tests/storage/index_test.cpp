@@ -1,4 +1,5 @@
 #include "../support/any_log.hpp"
+#include "../support/log_doubles.hpp"
 
 #include <acta/storage/stream_index.hpp>
 
@@ -358,6 +359,46 @@ TEST_P(stored_index_test, keeps_versions_beyond_32_bits) { // A26
 
 INSTANTIATE_TEST_SUITE_P(logs, stored_index_test, ::testing::Values(storage::durability::power),
                          name_of_log);
+
+/// The indexer fails once, and says so whenever it did: before it was waited for, or while.
+TEST(index_of_a_failing_disk, tells_of_each_failure_once_and_goes_on_when_it_is_tried_again) {
+  const scratch_directory directory(memory_folder());
+  auto opened = storage::open_log(directory.path() / "store");
+  ASSERT_TRUE(opened) << opened.error().message();
+  const std::shared_ptr<storage::event_log> on_disk = std::move(*opened);
+  const auto disk = std::make_shared<held_index_log::state>();
+  held_index_log log(on_disk, disk);
+  const auto index = stream_index::open(log, tiny);
+  ASSERT_TRUE(index) << index.error().message();
+  const stream_id stream(category_id(1), 7);
+  std::uint64_t version = 0;
+  const auto append_one = [&] {
+    const finished_record record(stream, ++version, "event");
+    const std::array records{record.bytes()};
+    ASSERT_TRUE(log.append(records, 1'000));
+  };
+  append_one();
+  ASSERT_TRUE((*index)->catch_up());
+  for (int round = 0; round < 3; ++round) { // a delta is full, and nothing on its way to the disk
+    disk->failures = 1;
+    append_one();
+    ASSERT_TRUE((*index)->catch_up()) << "which hands it to the indexer";
+    disk->failures.wait(1); // it has failed, and nobody has waited for it
+    append_one();
+    const auto failed = (*index)->catch_up();
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code(), errc::io) << failed.error().message();
+    const auto again = (*index)->catch_up();
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_EQ((*index)->watermark(), log.tail());
+    while ((*index)->stored_watermark().next() != log.tail())
+      std::this_thread::yield();
+  }
+  const auto snapshot = log.snapshot();
+  const auto read = (*index)->read(stream, **snapshot);
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->size(), version);
+}
 
 } // namespace
 } // namespace acta::tests

@@ -1,6 +1,7 @@
 // What verify() finds, and that it goes on behind it.
 #include "../support/any_log.hpp"
 #include "../support/raw_store.hpp"
+#include "../support/schemas.hpp"
 
 #include <acta/storage/verify.hpp>
 
@@ -93,6 +94,40 @@ TEST_P(verify_test, counts_all_problems_and_keeps_as_many_as_it_was_asked_for) {
   ASSERT_TRUE(done);
   EXPECT_EQ(done->problems, 200U);
   EXPECT_EQ(done->findings.size(), 5U);
+}
+
+TEST_P(verify_test, finds_payloads_that_are_not_of_their_type) {
+  const std::string fbs = "namespace shop; table submitted { amount: long; note: string; }";
+  const auto type = log->register_event_type("shop.submitted");
+  const auto unknown = log->register_event_type("shop.unknown");
+  ASSERT_TRUE(type && unknown);
+  const auto schema = binary_schema(fbs);
+  const storage::event_schema one{*type, schema};
+  ASSERT_TRUE(log->put_schemas({&one, 1}));
+  const auto sound = payload(fbs, "shop.submitted", R"({"amount": 7, "note": "by bob"})");
+  const stream_id stream(category_id(1), 5);
+  const auto append_one = [&](std::uint64_t version, std::string_view bytes, event_type_id of) {
+    const finished_record record(stream, version, bytes, 0, 0, of.value());
+    const std::array records{record.bytes()};
+    ASSERT_TRUE(log->append(records, 1'000));
+  };
+  append_one(1, text_of(sound), *type);
+  append_one(2, "no FlatBuffer of any type", *type);
+  append_one(3, "whatever it is", *unknown);
+  append_one(4, text_of(sound), *type);
+  const auto done = verified();
+  EXPECT_EQ(done.problems, 1U);
+  expect_finding(done, 0, 2, "stream order/5: the payload is not a well-formed 'shop.submitted'");
+}
+
+TEST_P(verify_test, finds_a_schema_that_is_none_once) {
+  const std::vector<std::byte> none(64, std::byte{7});
+  const storage::event_schema one{event_type_id(1), none};
+  ASSERT_TRUE(log->put_schemas({&one, 1}));
+  append(1, 1, 3);
+  const auto done = verified();
+  EXPECT_EQ(done.problems, 1U);
+  expect_finding(done, 0, 1, "the store's schema of its event type 'submitted' is not one");
 }
 
 INSTANTIATE_TEST_SUITE_P(logs, verify_test, any_log, name_of_log);

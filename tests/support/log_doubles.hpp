@@ -2,6 +2,9 @@
 
 #include <acta/storage/event_log.hpp>
 
+#include <pthread.h>
+
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -114,6 +117,36 @@ public:
 
 private:
   std::shared_ptr<gate> gate_;
+};
+
+/// Holds the thread of an index where it begins to write a batch, while its gate is closed, and
+/// fails it there, so many times.
+class held_index_log final : public shared_log {
+public:
+  struct state {
+    gate at;
+    std::atomic<int> failures{0};
+  };
+  held_index_log(std::shared_ptr<storage::event_log> to, std::shared_ptr<state> by)
+      : shared_log(std::move(to)), by_(std::move(by)) {}
+
+  result<std::unique_ptr<storage::log_snapshot>> snapshot() const override {
+    if (is_indexer() && by_->at.pass() && by_->failures > 0) {
+      --by_->failures;
+      by_->failures.notify_all();
+      return failure(errc::io, "held_index_log: told to fail");
+    }
+    return shared_log::snapshot();
+  }
+
+private:
+  [[nodiscard]] static bool is_indexer() {
+    std::array<char, 16> name{};
+    return ::pthread_getname_np(::pthread_self(), name.data(), name.size()) == 0
+           && std::string_view(name.data()) == "acta.indexer";
+  }
+
+  std::shared_ptr<state> by_;
 };
 
 } // namespace acta::tests

@@ -34,11 +34,11 @@ struct verification {
 
 /// Reads a whole log, and goes on behind what is damaged: that each record is there and its parts
 /// add up, its checksum, that its category and event type have names, that versions are consecutive
-/// in each stream, commands whole and dates not falling. Not whether a payload is a FlatBuffer of
-/// its type: the schema knows that. Of a log that opens: verify_store() reads one that does not.
-/// Streams are told apart by stream_hash(): 30 to 60 bytes of memory each. An error only if the log
-/// cannot be read at all. `progress` is called with the position reached, now and then, on this
-/// thread.
+/// in each stream, commands whole and dates not falling, and that payloads are FlatBuffers of their
+/// types, where the store has the schemas. Of a log that opens: verify_store() reads one that does
+/// not. Streams are told apart by stream_hash(): 30 to 60 bytes of memory each. An error only if
+/// the log cannot be read at all. `progress` is called with the position reached, now and then, on
+/// this thread.
 [[nodiscard]] result<verification> verify(const event_log& log, std::size_t max_findings = 100,
                                           const std::function<void(log_position)>& progress = {});
 
@@ -51,13 +51,18 @@ struct verify_options {
 
 /// Reads a store that nobody has open straight from its files, without LMDB, which trusts what it
 /// reads and is killed by a damaged page. Also one that open_log() refuses, whatever its bytes are.
-/// Checks what verify() does, and store.id, the log's dictionary, each page of the log, and those
-/// of `index` and `snapshots` where they are. Takes the store back to its last sync first, if the
+/// Checks what verify() does, and store.id, the log's dictionary, and each page of the log and of
+/// `index` and `snapshots` where they are. Where no page of theirs and nothing in the log is
+/// damaged, also what they say: that the index has each event through its watermark with its
+/// stream, version and position, and no other, and that its watermark is one of this log; that each
+/// snapshot is whole and of the event at its position. A finding in them costs no event: removing
+/// the directory is the way out, as it says. Takes the store back to its last sync first, if the
 /// machine went down while it was open at durability `process`, as opening it does.
 ///
 /// Errors, if it cannot be read at all: errc::store_in_use (make a backup, and verify that),
-/// not_found if there is no directory, permission_denied, io. Memory: as verify(), and a bit a
-/// page.
+/// not_found if there is no directory, permission_denied, io. Memory: as verify(), a bit a page, a
+/// bit for each event that the index does not have yet, 110 bytes a snapshot, and some 32 MiB.
+/// Reads each file once; the log and the index once more if they differ.
 ///
 ///     auto done = verify_store(directory);
 ///     if (!done) return failure(done);
