@@ -227,6 +227,7 @@ private:
   [[nodiscard]] result<void> append(std::vector<std::vector<std::uint64_t>>& records,
                                     std::size_t& size) {
     std::vector<std::span<const std::byte>> bytes;
+    bytes.reserve(records.size());
     for (const auto& one : records)
       bytes.push_back(std::as_bytes(std::span(one)));
     const auto appended = log_.append(bytes, wall_clock().now_ns());

@@ -51,7 +51,7 @@ public:
   append_dated(std::span<const std::span<const std::byte>> records) override {
     return append_all(records, std::nullopt);
   }
-  [[nodiscard]] result<void> begin_at(const log_start& start) override;
+  [[nodiscard]] result<void> begin_at(const log_start& begin) override;
 
   [[nodiscard]] log_position tail() const noexcept override {
     return log_position(tail_.load(std::memory_order_acquire));

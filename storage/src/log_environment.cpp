@@ -206,7 +206,7 @@ result<std::string> log_environment::get_sound_meta(std::string_view name) const
 }
 
 result<void>
-log_environment::put_meta(std::span<const std::pair<std::string, std::string>> entries) {
+log_environment::put_meta(std::span<const std::pair<std::string, std::string>> entries) const {
   std::size_t size = 0;
   for (const auto& [name, text] : entries)
     size += name.size() + text.size();

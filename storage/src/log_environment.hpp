@@ -74,7 +74,8 @@ public:
   [[nodiscard]] result<log_start> cut_front(log_position end, std::string_view archive) const;
   /// Stores entries of `meta`, name and value, each with its checksum, in one transaction of their
   /// own.
-  [[nodiscard]] result<void> put_meta(std::span<const std::pair<std::string, std::string>> entries);
+  [[nodiscard]] result<void>
+  put_meta(std::span<const std::pair<std::string, std::string>> entries) const;
   /// The same of one entry, in a transaction.
   [[nodiscard]] result<void> put_meta(MDB_txn* in, std::string_view name,
                                       std::string_view text) const;

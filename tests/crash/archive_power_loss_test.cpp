@@ -130,7 +130,7 @@ TEST_F(archive_power_loss, takes_no_event_at_any_moment_of_archiving) {
   std::size_t made = 0;
   {
     boot();
-    disk_recorder recorder(disk.path());
+    const disk_recorder recorder(disk.path());
     made = recorder.operations().size();
     ASSERT_TRUE(archive_in(disk.path()));
     operations = recorder.operations();
