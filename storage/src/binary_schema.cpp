@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <vector>
 
 namespace acta::storage {
 
@@ -17,17 +18,33 @@ class schema_checker {
 public:
   explicit schema_checker(const reflection::Schema& schema) noexcept : schema_(schema) {}
 
-  [[nodiscard]] bool sound() const noexcept {
+  [[nodiscard]] bool sound() const {
     for (const auto* object : *schema_.objects())
       if (object == nullptr || !sound(*object))
         return false;
     for (const auto* one : *schema_.enums())
       if (one == nullptr || !sound(*one))
         return false;
-    return true;
+    return are_unique(*schema_.objects(), name_in<reflection::Object>)
+           && are_unique(*schema_.enums(), name_in<reflection::Enum>);
   }
 
 private:
+  template <class Named>
+  [[nodiscard]] static std::string_view name_in(const Named* of) noexcept {
+    return text_of(of->name());
+  }
+
+  /// What is looked for by a key is there once.
+  template <class List, class Key>
+  [[nodiscard]] static bool are_unique(const List& list, Key key) {
+    std::vector<decltype(key(*list.begin()))> keys;
+    for (const auto* one : list)
+      keys.push_back(key(one));
+    std::ranges::sort(keys);
+    return std::ranges::adjacent_find(keys) == keys.end();
+  }
+
   /// What can be printed as it is.
   [[nodiscard]] static bool is_name(const flatbuffers::String* text) noexcept {
     return std::ranges::all_of(text_of(text), [](char c) {
@@ -36,7 +53,7 @@ private:
     });
   }
 
-  [[nodiscard]] bool sound(const reflection::Enum& one) const noexcept {
+  [[nodiscard]] bool sound(const reflection::Enum& one) const {
     if (!is_name(one.name()))
       return false;
     for (const auto* value : *one.values()) {
@@ -46,7 +63,8 @@ private:
           && (value->union_type() == nullptr || !sound_member(*value->union_type())))
         return false;
     }
-    return sound(*one.underlying_type());
+    return sound(*one.underlying_type())
+           && are_unique(*one.values(), [](const auto* value) { return value->value(); });
   }
 
   [[nodiscard]] bool sound_member(const reflection::Type& type) const noexcept {
@@ -54,7 +72,7 @@ private:
            && (type.base_type() == reflection::Obj || type.base_type() == reflection::String);
   }
 
-  [[nodiscard]] bool sound(const reflection::Object& object) const noexcept {
+  [[nodiscard]] bool sound(const reflection::Object& object) const {
     if (!is_name(object.name()))
       return false;
     if (object.is_struct()
@@ -65,7 +83,8 @@ private:
       if (field == nullptr || !is_name(field->name()) || !sound(*field->type())
           || !(object.is_struct() ? lies_within(object, *field) : is_where_it_must(*field)))
         return false;
-    return true;
+    return are_unique(*object.fields(), name_in<reflection::Field>)
+           && are_unique(*object.fields(), [](const auto* field) { return field->id(); });
   }
 
   [[nodiscard]] bool lies_within(const reflection::Object& object,
@@ -115,7 +134,7 @@ private:
 
 } // namespace
 
-const reflection::Schema* read_schema(std::span<const std::byte> bfbs) noexcept {
+const reflection::Schema* read_schema(std::span<const std::byte> bfbs) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(bfbs.data());
   flatbuffers::Verifier verifier(bytes, bfbs.size());
   if (!reflection::VerifySchemaBuffer(verifier))

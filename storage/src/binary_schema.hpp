@@ -12,8 +12,9 @@ namespace acta::storage {
 
 /// The schema in these bytes (8-byte aligned), borrowed from them; nullptr if they are none. What
 /// it returns was checked so far that every index in it leads somewhere, every field of a struct
-/// lies within it, table fields are where their ids put them, and names are identifiers.
-[[nodiscard]] const reflection::Schema* read_schema(std::span<const std::byte> bfbs) noexcept;
+/// lies within it, table fields are where their ids put them, names are identifiers, and no two of
+/// a kind have the same name, id or value.
+[[nodiscard]] const reflection::Schema* read_schema(std::span<const std::byte> bfbs);
 
 /// The table of that fully qualified name; nullptr if there is none.
 [[nodiscard]] const reflection::Object* find_table(const reflection::Schema& schema,

@@ -90,7 +90,7 @@ private:
     findings.kept.resize(findings.all); // those that were not kept are counted
     for (auto& one : findings.kept) {
       found_.set_place(std::move(one.file), one.byte);
-      found_.add(one.position, std::move(one.what), std::move(one.stream));
+      found_.add(one.position, std::move(one.what), one.stream);
     }
   }
 
@@ -198,7 +198,7 @@ private:
       add_to(of_content_, {problem.position,
                            fmt::format("'{}': {}{}; {}", (store_ / of.name()).string(), stream,
                                        problem.what, of.way_out),
-                           std::move(problem.stream), of.name(), problem.byte});
+                           problem.stream, of.name(), problem.byte});
     };
   }
 
