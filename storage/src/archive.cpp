@@ -200,6 +200,7 @@ private:
         continue;
       if (auto sound = newest->front().verify(); !sound)
         return sound;
+      ensure(newest->front().version() >= last, "what is carried is the newest");
       records.push_back(again(newest->front()));
       size += records.back().size() * sizeof(std::uint64_t);
       ++done.carried;
@@ -253,6 +254,7 @@ private:
     return failure(errc::invalid_argument,
                    fmt::format("nothing can be archived before position {}: the log ends at {}",
                                before.value(), in.tail().value()));
+  ensure(in.first() != log_position(0), "positions begin at 1 or later");
   for (; before > in.first(); before = log_position(before.value() - 1)) {
     const auto last = in.at(log_position(before.value() - 1));
     if (!last)

@@ -155,6 +155,7 @@ void index_check::compare(const again& sources) {
                            "position {}, has another checksum",
                            tie_->watermark),
        .position = log_position(tie_->watermark)});
+  ensure(parts_.size() == part_count, "a part for each that an event can be in");
   const auto left_out = choose_parts();
   if (std::ranges::none_of(parts_, &part::chosen))
     return;

@@ -50,6 +50,7 @@ void snapshot_check::add(const record_view& record) {
 }
 
 void snapshot_check::end() {
+  ensure(next_ <= all_.size(), "each snapshot is told of once");
   for (; next_ < all_.size(); ++next_)
     tell(all_[next_], fmt::format("the log ends at {}", tail_.value()));
 }

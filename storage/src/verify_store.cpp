@@ -140,6 +140,8 @@ private:
     pages_ += log_->file().pages_read();
     if (!is_log_sound_) // what does not fit it may be right
       return;
+    ensure(log_->last().next() == found_.next(),
+           "what is compared with a log is compared with all");
     if (index_)
       compare_index();
     if (snapshots_)
