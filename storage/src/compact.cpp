@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -120,6 +121,11 @@ struct log_content {
   const file out(::open(copy.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!out.is_open())
     return system_failure(errno, copy, "open for writing");
+  struct stat as{}; // who may open the store still may, also if this is root, and nobody else
+  if (::stat(environment->path().c_str(), &as) != 0
+      || ::fchown(out.descriptor(), as.st_uid, as.st_gid) != 0
+      || ::fchmod(out.descriptor(), as.st_mode & 07777U) != 0)
+    return system_failure(errno, copy, "giving it the owner and mode of the file");
   if (const int code = mdb_env_copyfd2(environment->get(), out.descriptor(), MDB_CP_COMPACT);
       code != MDB_SUCCESS)
     return lmdb_failure(code, copy, "copying what is in use");

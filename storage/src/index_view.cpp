@@ -219,6 +219,8 @@ result<std::vector<record_view>> index_view::read_forward(const stream_id& strea
                                                           std::uint64_t from,
                                                           std::size_t max) const {
   auto found = read_disk(stream, snapshot, from, from, max, direction::forward);
+  if (found && !found->empty() && found->front().version().value() != from)
+    return gap(stream, found->front().version().value(), from); // as in the deltas, below
   if (!found || found->size() == max)
     return found;
   const auto oldest = found->empty() ? from : found->back().version().value() + 1;

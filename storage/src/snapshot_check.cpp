@@ -26,7 +26,7 @@ void snapshot_check::add(const lmdb_tree& of, const lmdb_entry& entry) {
   if (!parsed)
     return found_(
       {.what = std::string(parsed.error().message()), .byte = entry.byte, .stream = name->stream});
-  if (parsed->position < first_)
+  if (parsed->position != log_position(0) && parsed->position < first_)
     return; // its event was archived
   all_.push_back({parsed->position.value(), parsed->version.value(), parsed->event_checksum,
                   entry.byte, name->stream});

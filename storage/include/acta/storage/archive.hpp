@@ -36,8 +36,9 @@ struct archive_result {
 /// No stream may lose events that it still needs: of each that has events before `before`, these
 /// must all be truncated (stream_writer::truncate(), remove()), or be in its state: one that was
 /// kept with its truncation, or its newest snapshot, which is then stored in the log, and the
-/// stream truncated there. Else nothing is archived: errc::invalid_argument says how many streams
-/// are in the way, and names some.
+/// stream truncated there, in a commit of its own. Whether a program of now can load that snapshot
+/// is not known here, and it will have no other (schema_version, repeat_window). Else nothing is
+/// archived: errc::invalid_argument says how many streams are in the way, and names some.
 ///
 /// Crash-safe and resumable: nothing is deleted before all of it has been copied, synced, and read
 /// back from `into` byte for byte, and it is deleted from the front in steps, each of which leaves

@@ -43,7 +43,8 @@ struct repaired_log {
 /// rest of what the log says of itself (categories, event types, schemas); the new store has an id
 /// of its own. A name that is damaged is kept as it reads, one that is lost gets a made-up one;
 /// both are in `found`, as is what else was damaged and left out. Nothing derived (index,
-/// snapshots) is copied: opening makes it anew.
+/// snapshots) is copied: opening makes it anew. Of a log whose beginning was archived, what was
+/// truncated is told at the end, where it may be lost: such streams have no beginning then.
 ///
 /// The damaged store is read as verify_store() does it, and not written but for what is said there
 /// of a machine that went down. Where that gives more, it is read as it was before its last commit.
