@@ -148,6 +148,8 @@ private:
       return {};
     if (!snapshots_) {
       auto opened = open_snapshots(log_);
+      if (!opened && opened.error().code() == errc::corrupt)
+        return {}; // none that can be used: whoever needs them stands in the way
       if (!opened)
         return failure(opened);
       snapshots_ = std::move(*opened);

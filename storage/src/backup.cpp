@@ -152,9 +152,11 @@ result<backup_result> copy_log(const event_log& log, const std::filesystem::path
   auto snapshot = log.snapshot();
   if (!snapshot)
     return failure(snapshot);
-  const auto start = on_disk->start_of(**snapshot);
+  auto start = on_disk->start_of(**snapshot);
   if (!start)
     return std::unexpected(start.error());
+  if (end)
+    start->whole_through = 0; // nobody goes on with it
   const auto most = goal_of(log, **snapshot);
   const auto goal = std::min(end.value_or(most), most);
   auto copy = open_copy(directory, *identity);

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <map>
@@ -150,10 +151,19 @@ public:
       : store_(store), options_(options) {}
 
   [[nodiscard]] result<std::vector<compacted_file>> run() {
+    // Now rather than at the end, when everything was copied and checked.
+    if (const auto free = environment_lock::for_replacing(store_ / "log"); !free)
+      return std::unexpected(free.error());
+    constexpr std::array<std::string_view, 2> derived{"index", "snapshots"};
+    for (const auto name : derived)
+      if (auto sound = with_derived(name, check_pages); !sound)
+        return failure(sound);
     if (auto done = compact_log(); !done)
       return failure(done);
-    for (const std::string_view name : {"index", "snapshots"})
-      if (auto done = compact_derived(name); !done)
+    for (const auto name : derived)
+      if (auto done =
+            with_derived(name, [&](const fs::path&) { return compact_file(name, check_pages); });
+          !done)
         return failure(done);
     return std::move(done_);
   }
@@ -162,28 +172,26 @@ private:
   using check = std::function<result<void>(const fs::path& copy)>;
 
   [[nodiscard]] result<void> compact_log() {
-    const auto data = store_ / "log" / "data.mdb";
-    // Now rather than at the end, when everything was copied and checked.
-    if (const auto free = environment_lock::for_replacing(data.parent_path()); !free)
-      return std::unexpected(free.error());
-    const auto content = read_content(data);
+    const auto content = read_content(store_ / "log" / "data.mdb");
     if (!content)
       return std::unexpected(content.error());
     return compact_file("log",
                         [&](const fs::path& copy) { return check_log(copy, *content, options_); });
   }
 
-  [[nodiscard]] result<void> compact_derived(std::string_view name) {
+  /// Does something with the data file of what is derived, if it is there, as of its last sync.
+  [[nodiscard]] result<void> with_derived(std::string_view name, const check& what) const {
     const auto directory = store_ / name;
+    const auto data = directory / "data.mdb";
     std::error_code missing;
-    if (fs::file_size(directory / "data.mdb", missing) == 0 || missing)
+    if (fs::file_size(data, missing) == 0 || missing)
       return {};
     const auto held = writer_lock::acquire(directory);
     if (!held)
       return std::unexpected(held.error());
     if (auto restored = synced_point::restore(directory); !restored)
       return restored;
-    return compact_file(name, check_pages);
+    return what(data);
   }
 
   [[nodiscard]] result<void> compact_file(std::string_view name, const check& check_copy) {

@@ -174,7 +174,7 @@ result<log_start> disk_log::start_of(const log_snapshot& now) const {
   return start;
 }
 
-result<log_position> disk_log::read_what_is_there() {
+result<log_position> disk_log::read_what_is_there(bool is_copied) {
   auto identity = environment_.identity();
   if (!identity)
     return failure(identity);
@@ -183,7 +183,7 @@ result<log_position> disk_log::read_what_is_there() {
   if (!reader)
     return failure(reader);
   auto names = environment_.read_names(*reader, categories_, event_types_);
-  auto last = check_range(*reader);
+  auto last = check_range(*reader, is_copied);
   readers_.end(*reader);
   if (!names)
     return failure(names);
@@ -192,7 +192,7 @@ result<log_position> disk_log::read_what_is_there() {
 
 /// That the records are those from where `meta` says that the log begins: none is missing in front,
 /// nor, as far as their number tells, between.
-result<log_position> disk_log::check_range(MDB_txn* in) const {
+result<log_position> disk_log::check_range(MDB_txn* in, bool is_copied) const {
   const auto start = environment_.start(in);
   if (!start)
     return std::unexpected(start.error());
@@ -209,6 +209,13 @@ result<log_position> disk_log::check_range(MDB_txn* in) const {
                                environment_.path().string(),
                                all->last.value() + 1 - all->first.value(), key->value(),
                                all->last.value(), start->first.value()));
+  if (all->last.value() < start->whole_through && !is_copied)
+    return failure(errc::corrupt,
+                   fmt::format("'{}' ends at position {} and must reach {}: it was copied in part, "
+                               "and lacks what archived streams have come to; back up into it "
+                               "again, or restore another backup",
+                               environment_.path().string(), all->last.value(),
+                               start->whole_through));
   return all->last;
 }
 

@@ -55,12 +55,12 @@ protected:
       : directory_(std::move(directory)), held_(std::move(held)),
         environment_(std::move(environment)) {}
 
-  /// Reads the store's id and its names, and checks that positions have no gap. Returns the last
-  /// one.
-  [[nodiscard]] result<log_position> read_what_is_there();
+  /// Reads the store's id and its names, and checks that positions have no gap, and that it is no
+  /// part of a copy, unless the copying goes on: `is_copied`. Returns the last one.
+  [[nodiscard]] result<log_position> read_what_is_there(bool is_copied);
 
 private:
-  [[nodiscard]] result<log_position> check_range(MDB_txn* in) const;
+  [[nodiscard]] result<log_position> check_range(MDB_txn* in, bool is_copied) const;
 
 protected:
   std::filesystem::path directory_;

@@ -58,7 +58,8 @@ result<environment_lock> environment_lock::for_opening(const std::filesystem::pa
   file opened(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!opened.is_open())
     return system_failure(errno, directory, "open");
-  if (lock_directory(opened, LOCK_SH) != 0)
+  // Where there are no such locks, nothing is replaced either.
+  if (lock_directory(opened, LOCK_SH) != 0 && errno != ENOLCK && errno != EOPNOTSUPP)
     return system_failure(errno, directory, "lock");
   return environment_lock(std::move(opened), {});
 }

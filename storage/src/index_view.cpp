@@ -171,6 +171,13 @@ result<std::vector<record_view>> index_view::newest_truncation(const stream_id& 
 /// As truncated(), without the checksum, which takes time for every byte of a state.
 result<stream_version> index_view::first_read(const stream_id& stream,
                                               const log_snapshot& snapshot) const {
+  if (snapshot.first() > log_position(1)
+      && log_.category_name(stream.category()).starts_with(retention_prefix)) {
+    const auto last = read_backward(stream, snapshot, UINT64_MAX, 1, 1);
+    if (!last)
+      return std::unexpected(last.error());
+    return last->empty() ? truncation{}.before : last->front().version(); // the only one that holds
+  }
   const auto newest = newest_truncation(stream, snapshot);
   if (!newest)
     return std::unexpected(newest.error());

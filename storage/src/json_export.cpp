@@ -47,8 +47,8 @@ public:
       if (!begins)
         return std::unexpected(begins.error());
       if (begins->first > log_position(1))
-        start = fmt::format(R"("first_position":{},"checksum_before":{},)", begins->first.value(),
-                            begins->checksum_before);
+        start = fmt::format(R"("first_position":{},"checksum_before":{},"whole_through":{},)",
+                            begins->first.value(), begins->checksum_before, begins->whole_through);
     }
     std::vector<std::string> schemas;
     while (schemas.size() < event_types_.size()) {

@@ -46,7 +46,8 @@ struct export_header {
   if (!fields.has("first_position"))
     return {};
   return {.first = log_position(fields.number("first_position", 2, limits::max_position)),
-          .checksum_before = fields.number("checksum_before", 0, no_limit)};
+          .checksum_before = fields.number("checksum_before", 0, no_limit),
+          .whole_through = fields.number("whole_through", 0, limits::max_position)};
 }
 
 [[nodiscard]] result<export_header> read_header(line_reader& lines) {

@@ -38,8 +38,9 @@ public:
   lmdb_log(const lmdb_log&) = delete;
   lmdb_log& operator=(const lmdb_log&) = delete;
 
-  /// Reads the dictionary and the tail, or makes the store if it is new: `of_new`.
-  [[nodiscard]] result<void> start(const store_identity& of_new);
+  /// Reads the dictionary and the tail, or makes the store if it is new: `of_new`. `is_copied`: it
+  /// may be a part of a copy.
+  [[nodiscard]] result<void> start(const store_identity& of_new, bool is_copied);
   /// From now on commits do not wait for the device.
   [[nodiscard]] result<void> sync_in_background(std::chrono::milliseconds every);
 
@@ -227,10 +228,10 @@ result<void> lmdb_log::begin_at(const log_start& begin) {
   return {};
 }
 
-result<void> lmdb_log::start(const store_identity& of_new) {
+result<void> lmdb_log::start(const store_identity& of_new, bool is_copied) {
   if (auto checked = environment_.check_or_make_format(of_new); !checked)
     return checked;
-  const auto last = read_what_is_there();
+  const auto last = read_what_is_there(is_copied);
   if (!last)
     return std::unexpected(last.error());
   tail_.store(last->value(), std::memory_order_release);
@@ -292,7 +293,8 @@ result<void> lmdb_log::read_last_date() {
   if (auto durable = environment->lmdb().make_durable(); !durable)
     return failure(durable);
   auto log = std::make_unique<lmdb_log>(directory, std::move(*held), std::move(*environment));
-  if (auto started = log->start(as ? *as : store_identity::make(wall_clock().now_ns())); !started)
+  const auto identity = as ? *as : store_identity::make(wall_clock().now_ns());
+  if (auto started = log->start(identity, as.has_value()); !started)
     return failure(started);
   const auto id = log->store_id();
   ensure(id.size() == 2 * sizeof(store_identity::id), "what is open has an id");

@@ -385,6 +385,10 @@ result<log_start> log_environment::cut_front(log_position end, std::string_view 
     begins = delete_record(writer->get(), events_, begins->first, size, path());
   if (!begins)
     return begins;
+  const auto last = last_position(writer->get());
+  if (!last)
+    return std::unexpected(last.error());
+  begins->whole_through = last->value();
   if (auto put = put_meta(writer->get(), start_key, start_value(*begins)); !put)
     return failure(put);
   if (auto put = put_meta(writer->get(), archive_key, archive); !put)

@@ -25,7 +25,7 @@ public:
       : disk_log(std::move(directory), std::move(held), std::move(environment)) {}
 
   [[nodiscard]] result<void> start() {
-    const auto last = read_what_is_there();
+    const auto last = read_what_is_there(false);
     if (!last)
       return std::unexpected(last.error());
     tail_.store(last->value(), std::memory_order_release);

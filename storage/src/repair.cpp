@@ -73,8 +73,11 @@ public:
     return put_names(event_type_prefix, from.event_types());
   }
 
-  /// Before the first record.
-  [[nodiscard]] result<void> begin_at(const log_start& start) {
+  /// Before the first record. What lacks the records that a log must reach is told with what is
+  /// lost: the new store is to open.
+  [[nodiscard]] result<void> begin_at(log_start start, log_position last) {
+    if (last.value() < start.whole_through)
+      start.whole_through = 0;
     last_ = start.first.value() - 1;
     return last_ == 0 ? result<void>{}
                       : environment_.put_meta(writer_->get(), start_key, start_value(start));
@@ -276,14 +279,14 @@ private:
       lost.add(record, names);
     else if (written) {
       if (copied++ == 0)
-        written = (*to)->begin_at(stored.start());
+        written = (*to)->begin_at(stored.start(), done.kept);
       if (written)
         written = (*to)->append(record);
     }
   });
   const auto before = stored.start().first.value() - 1; // positions that were archived
   if (written && copied == 0)
-    written = (*to)->begin_at(stored.start());
+    written = (*to)->begin_at(stored.start(), done.kept);
   if (!read)
     return std::unexpected(read.error());
   if (!written)

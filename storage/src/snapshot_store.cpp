@@ -37,17 +37,20 @@ public:
       : held_(std::move(held)), environment_(std::move(environment)), keep_(keep) {}
 
   [[nodiscard]] result<void> open_database() {
-    auto writer = lmdb_write::begin(environment_);
+    auto writer = begin(0, 0);
     if (!writer)
       return failure(writer);
     if (const int code = mdb_dbi_open(writer->get(), snapshots_name, MDB_CREATE, &snapshots_);
         code != MDB_SUCCESS)
       return lmdb_failure(code, environment_.path(), "opening its database");
-    return commit(*writer);
+    return writer->commit();
   }
 
   [[nodiscard]] result<void> save(std::span<const snapshot_to_save> all) override {
-    auto writer = lmdb_write::begin(environment_);
+    std::size_t bytes = 0;
+    for (const auto& one : all)
+      bytes += snapshot_size(one.snapshot);
+    auto writer = begin(bytes, all.size());
     if (!writer)
       return failure(writer);
     for (const auto& one : all) {
@@ -62,7 +65,7 @@ public:
     for (const auto& one : all)
       if (auto put = replace(writer->get(), one); !put)
         return put;
-    return commit(*writer);
+    return writer->commit();
   }
 
   [[nodiscard]] result<void> read(const stream_id& stream, const snapshot_criteria& criteria,
@@ -78,7 +81,7 @@ public:
 
   [[nodiscard]] result<std::size_t> remove(const stream_id& stream,
                                            const snapshot_criteria& criteria) override {
-    auto writer = lmdb_write::begin(environment_);
+    auto writer = begin(0, 1);
     if (!writer)
       return failure(writer);
     std::vector<stream_version> found;
@@ -90,7 +93,7 @@ public:
       if (walked)
         walked = erase(writer->get(), stream, version);
     if (walked && !found.empty())
-      walked = commit(*writer);
+      walked = writer->commit();
     if (!walked)
       return failure(walked);
     return found.size();
@@ -101,10 +104,14 @@ private:
     void operator()(MDB_cursor* cursor) const noexcept { mdb_cursor_close(cursor); }
   };
 
-  [[nodiscard]] result<void> commit(lmdb_write& what) const {
-    if (auto committed = what.commit(); !committed)
-      return committed;
-    return fill_up(environment_);
+  /// A transaction for so many snapshots, of so many bytes. The file is made longer than it can
+  /// make it before it begins: LMDB may not write its last page (see log_environment.cpp), and what
+  /// the commit syncs must be a file that opens.
+  [[nodiscard]] result<lmdb_write> begin(std::size_t bytes, std::size_t snapshots) const {
+    constexpr std::size_t pages_of_each = std::size_t{16} << 10U;
+    if (auto filled = fill_up(environment_, 2 * bytes + (snapshots + 2) * pages_of_each); !filled)
+      return failure(filled);
+    return lmdb_write::begin(environment_);
   }
 
   /// Shows `look` the version and the bytes of a stream's snapshots from `newest` on, newest first,

@@ -8,6 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -64,20 +65,19 @@ result<void> check_format(std::string_view stored, const std::filesystem::path& 
 
 std::string start_value(const log_start& start) {
   ensure(start.first != log_position(0), "a log begins at a position");
-  return bytes_of(start.first.value()) + bytes_of(start.checksum_before);
+  return bytes_of(start.first.value()) + bytes_of(start.checksum_before)
+         + bytes_of(start.whole_through);
 }
 
 std::optional<log_start> parse_start(std::string_view stored) noexcept {
-  std::uint64_t first = 0;
-  log_start start;
-  if (stored.size() != sizeof first + sizeof start.checksum_before)
+  std::array<std::uint64_t, 3> words{};
+  if (stored.size() != sizeof words)
     return std::nullopt;
-  std::memcpy(&first, stored.data(), sizeof first);
-  std::memcpy(&start.checksum_before, stored.data() + sizeof first, sizeof start.checksum_before);
+  std::memcpy(words.data(), stored.data(), sizeof words);
+  const auto [first, checksum_before, whole_through] = words;
   if (first == 0 || first > limits::max_position)
     return std::nullopt;
-  start.first = log_position(first);
-  return start;
+  return log_start{log_position(first), checksum_before, whole_through};
 }
 
 std::string store_id_text(std::string_view bytes) {

@@ -30,9 +30,13 @@ inline constexpr std::size_t store_id_size = 16;
 struct log_start {
   log_position first{1};
   std::uint64_t checksum_before = 0; ///< record_header::checksum of the record before it.
+  /// The log's last record when it was archived. What archived streams have come to is told by
+  /// records up to there, so that a copy which ends before it must not be gone on with. 0 in an
+  /// archive, which nobody goes on with.
+  std::uint64_t whole_through = 0;
 };
 
-/// The value of the entry `first`: both as u64.
+/// The value of the entry `first`: all as u64.
 [[nodiscard]] std::string start_value(const log_start& start);
 /// Empty if it is none.
 [[nodiscard]] std::optional<log_start> parse_start(std::string_view stored) noexcept;

@@ -234,6 +234,10 @@ void stored_log::check_records(record_verifier& with,
   with.set_place("log/data.mdb", file_.pages() * file_.page_size());
   if (const log_position end(start_.first.value() + expected_); with.next() < end)
     with.check_missing(log_position(end.value() - 1), path_.string());
+  if (last().value() < start_.whole_through)
+    tell(start_key, fmt::format("the log ends at {} and must reach {}: it was copied in part, and "
+                                "lacks what archived streams have come to",
+                                last().value(), start_.whole_through));
   if (const auto done = with.next().value() - start_.first.value(); progress)
     progress(done, done);
   ensure(with.next().value() >= start_.first.value() + expected_,

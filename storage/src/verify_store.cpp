@@ -250,8 +250,10 @@ private:
 
   const derived_file index_file_{
     "index", "close the store and remove the directory 'index': opening makes it anew"};
-  const derived_file snapshot_file_{
-    "snapshots", "close the store and remove the directory 'snapshots': none is needed"};
+  const derived_file snapshot_file_{"snapshots",
+                                    "close the store and remove the directory 'snapshots': none is "
+                                    "needed, but by streams truncated "
+                                    "without their state"};
 
   const fs::path& store_;
   const verify_options& options_;

@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <random>
@@ -63,12 +64,30 @@ open_log(const std::filesystem::path& disk, durability level) {
   return recorder.operations();
 }
 
+/// True if LMDB's first transaction has not been committed in a file.
+[[nodiscard]] bool is_being_made(const std::filesystem::path& data) {
+  constexpr std::streamoff page_size = 4'096;
+  constexpr std::streamoff transaction_at = 144; // in a meta page
+  std::ifstream in(data, std::ios::binary);
+  std::uint64_t newest = 0;
+  for (std::streamoff page = 0; page < 2; ++page) {
+    std::uint64_t transaction = 0;
+    in.seekg(page * page_size + transaction_at);
+    in.read(reinterpret_cast<char*>(&transaction), sizeof transaction);
+    if (!in)
+      return true;
+    newest = std::max(newest, transaction);
+  }
+  return newest == 0;
+}
+
 /// The snapshots that can be used; empty, with what is wrong, if one is neither that nor of events
 /// that the power has taken.
 [[nodiscard]] std::string check_snapshots(const storage::event_log& log, std::size_t& usable) {
+  const bool is_new = is_being_made(log.directory() / "snapshots" / "data.mdb");
   const auto snapshots = storage::open_snapshots(log);
-  if (!snapshots && snapshots.error().code() == errc::corrupt)
-    return {}; // their file was being made: there are none, and the engine makes it anew
+  if (!snapshots && snapshots.error().code() == errc::corrupt && is_new)
+    return {}; // the engine makes it anew
   if (!snapshots)
     return "snapshots do not open: " + snapshots.error().message();
   const auto now = log.snapshot();

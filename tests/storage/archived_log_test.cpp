@@ -211,6 +211,44 @@ TEST_F(archived_log_test, an_archived_log_is_backed_up_in_full_and_on) {
   EXPECT_EQ(storage::verify_store(copy)->problems, 0U);
 }
 
+TEST_F(archived_log_test, a_backup_that_was_cut_short_is_not_taken_for_a_store) {
+  truncate_all(11); // positions 31 to 33
+  add(order(1), 4);
+  expect_archived(34); // its truncations are stored again, at the end
+  const auto copy = directory_.path() / "copy";
+  ASSERT_TRUE(storage::back_up(*log, copy));
+  delete_raw(copy, "events", key_of_position(log->tail().value()));
+  for (const auto& refused :
+       {storage::open_log(copy).error(), storage::open_log_for_reading(copy).error()}) {
+    EXPECT_EQ(refused.code(), errc::corrupt);
+    EXPECT_NE(refused.message().find("copied in part"), std::string::npos) << refused.message();
+  }
+  const auto found = storage::verify_store(copy);
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->problems, 1U);
+  const auto done = storage::back_up(*log, copy);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(records_in(copy), records_of(*log));
+  EXPECT_EQ(storage::verify_store(copy)->problems, 0U);
+}
+
+TEST_F(archived_log_test, of_truncations_the_one_that_holds_is_read) {
+  truncate_all(11);
+  add(order(1), 4);
+  expect_archived(34);
+  std::uint16_t truncations = 1;
+  while (log->category_name(category_id(truncations)) != "acta.retention/order")
+    ++truncations;
+  const stream_id stream(category_id(truncations), 1);
+  for (int round = 0; round < 2; ++round) { // with the index as it was, and made anew
+    for (const auto way : {direction::forward, direction::backward})
+      EXPECT_EQ(versions(stream, way), numbers{2});
+    close();
+    fs::remove_all(store() / "index");
+    open();
+  }
+}
+
 TEST_F(archived_log_test, a_backup_made_before_goes_on_and_keeps_what_was_archived) {
   truncate_all();
   const auto copy = directory_.path() / "copy";
@@ -312,6 +350,7 @@ TEST_F(archived_log_test, the_file_is_longer_than_its_last_page_whatever_is_appe
 TEST_F(archived_log_test, where_it_begins_is_kept_with_the_checksum_of_the_record_before) {
   truncate_all();
   expect_archived(19);
+  const auto whole = log->tail().value();
   close();
   std::string stored;
   change_raw(store() / "log", "meta", [&](MDB_txn* in, MDB_dbi meta) {
@@ -322,7 +361,8 @@ TEST_F(archived_log_test, where_it_begins_is_kept_with_the_checksum_of_the_recor
     stored.assign(static_cast<const char*>(value.mv_data), value.mv_size);
     return code;
   });
-  EXPECT_EQ(stored, key_of_position(19) + all_[18].substr(0, 8)); // docs/format.md
+  EXPECT_EQ(stored,
+            key_of_position(19) + all_[18].substr(0, 8) + key_of_position(whole)); // docs/format.md
 }
 
 TEST_F(archived_log_test, goes_on_at_durability_process) {

@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -328,6 +330,13 @@ events_by_index(const fs::path& store) {
   return all;
 }
 
+/// Without the zeros at its end, which are room for growth.
+[[nodiscard]] std::uintmax_t used_size(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(in), {});
+  return bytes.find_last_not_of('\0') + 1;
+}
+
 /// The snapshots of order 1 that read, as versions.
 [[nodiscard]] std::vector<std::uint64_t> snapshots_of_order(const fs::path& store,
                                                             const stream_id& order) {
@@ -356,7 +365,8 @@ TEST_F(derived_test, any_changed_byte_of_it_is_found_or_harmless) {
   for (const std::string name : {"index", "snapshots"}) {
     const auto file = store() / name / "data.mdb";
     std::size_t quiet = 0; // bytes in a row that mean nothing
-    for (std::size_t at = 0; at < fs::file_size(file) && !HasFailure(); ++at) {
+    const auto used = used_size(file);
+    for (std::size_t at = 0; at < used && !HasFailure(); ++at) {
       SCOPED_TRACE(name + " byte " + std::to_string(at));
       flip(file, at);
       const auto done = verified();

@@ -28,8 +28,8 @@ struct backup_result {
 /// read back and compared. An old part of the backup is not read again: verify() does that.
 ///
 /// Of a log whose beginning was archived, a new backup has what is left, and an older one, which
-/// has what was archived since, goes on if it reaches that far. A new one is a store to go on from
-/// only when this has returned: what was truncated is told at the end of such a log.
+/// has what was archived since, goes on if it reaches that far. Until this has returned, a
+/// new one does not open: what was truncated is told at the end of such a log.
 ///
 /// Errors: corrupt names a record of the store that is damaged; the backup ends before it.
 /// invalid_argument if the directory is another store, has more than this one, or ends in another
