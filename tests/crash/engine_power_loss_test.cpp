@@ -54,8 +54,9 @@ struct recording {
   auto log = storage::open_log(disk / "store", {.durability = level, .sync_every = 1ms});
   if (!log)
     return failure(log);
-  return engine::open<limit_order>(std::move(*log),
-                                   {.workers = 1, .index = {.memory = small_index}});
+  // More may be on the disk than anybody was told: no command of a run may be forgotten by then.
+  return engine::open<limit_order>(
+    std::move(*log), {.workers = 1, .repeat_window = 1'024, .index = {.memory = small_index}});
 }
 
 /// One to two events: an order that is there is cancelled first.
@@ -191,13 +192,19 @@ void send_commands(disk_recorder& recorder, const std::filesystem::path& disk, d
     return wrong;
   if (auto wrong = compare_streams(**opened); !wrong.empty())
     return wrong;
+  const auto tail = (*opened)->log().tail().value();
   const auto newest = std::min<std::size_t>(receipts.size(), 20);
   for (auto one = receipts.end() - static_cast<std::ptrdiff_t>(newest); one != receipts.end();
        ++one) {
     const auto again = (*opened)->ask<limit_order>(one->command % orders, command_of(one->command),
                                                    {command_id::of(1, one->command)});
-    if (!again || !again->repeat || again->position.value() != one->position)
-      return fmt::format("command {} is not known again", one->command);
+    if (!again)
+      return fmt::format("command {}: {}", one->command, again.error().message());
+    if (!again->repeat || again->position.value() != one->position)
+      return fmt::format("command {} is not known again: a {} at position {}, and its receipt said "
+                         "{}; there were {} receipts, and the log ended at {}",
+                         one->command, again->repeat ? "repeat" : "new one",
+                         again->position.value(), one->position, receipts.size(), tail);
   }
   const auto goes_on = (*opened)->ask<limit_order>(orders, command_of(0));
   return goes_on ? std::string() : "it does not go on: " + goes_on.error().message();
