@@ -95,6 +95,17 @@ TEST_F(archive_test, a_snapshot_that_does_not_reach_or_is_damaged_is_of_no_use) 
   EXPECT_NE(refused.error().message().find("order/3"), std::string::npos);
 }
 
+TEST_F(archive_test, snapshots_that_do_not_open_are_none) {
+  save_snapshot(order(3), log_position(24), "the state of order 3");
+  close();
+  fs::resize_file(store() / "snapshots" / "data.mdb", 8'192);
+  const auto refused = archive_before(19);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), errc::invalid_argument) << refused.error().message();
+  EXPECT_NE(refused.error().message().find("3 streams"), std::string::npos)
+    << refused.error().message();
+}
+
 TEST_F(archive_test, a_state_in_the_log_reaches_as_a_snapshot_does) {
   truncate_all();
   const std::string_view text = "at version 9";

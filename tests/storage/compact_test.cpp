@@ -291,6 +291,25 @@ TEST_F(compact_test, is_refused_where_a_page_or_a_record_is_damaged) {
   EXPECT_TRUE(compact(store()));
 }
 
+TEST_F(compact_test, is_refused_before_the_log_is_touched_where_the_index_is_damaged) {
+  {
+    const auto log = open_log(store(), small_map);
+    ASSERT_TRUE(log);
+    ASSERT_TRUE(storage::stream_index::open(**log, {.memory = 1}));
+  }
+  const auto index = store() / "index" / "data.mdb";
+  fs::resize_file(index, fs::file_size(index) / 2);
+  expect_refused(errc::corrupt, index.string());
+  fs::remove_all(store() / "index");
+  EXPECT_TRUE(compact(store()));
+}
+
+TEST_F(compact_test, keeps_who_may_read_the_file) {
+  fs::permissions(data(), fs::perms::owner_read | fs::perms::owner_write);
+  ASSERT_TRUE(compact(store()));
+  EXPECT_EQ(fs::status(data()).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
 TEST_F(compact_test, is_refused_where_there_is_no_store) {
   const auto none = compact(directory_.path() / "none");
   ASSERT_FALSE(none);
