@@ -1,0 +1,51 @@
+#pragma once
+
+#include <acta/base/clock.hpp>
+#include <acta/base/error.hpp>
+#include <acta/base/limits.hpp>
+#include <acta/domain/upcaster.hpp>
+#include <acta/storage/snapshot_store.hpp>
+#include <acta/storage/stream_index.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace acta::runtime {
+
+struct engine_options {
+  /// Threads that run aggregates. 0: one for each core but one, which is left to the committer, and
+  /// at least one.
+  unsigned workers = 0;
+  /// Commands taken and not yet settled; one more is refused with errc::overloaded. About 250 bytes
+  /// of memory each, plus the command.
+  std::size_t max_in_flight = limits::default_max_in_flight;
+  /// Command ids each aggregate remembers: see limits::default_repeat_window.
+  std::size_t repeat_window = limits::default_repeat_window;
+  /// Of the index of streams. When it falls behind the log, by more events than a 64th of its
+  /// memory in bytes, commands are refused with errc::overloaded until its disk has caught up.
+  storage::stream_index_options index{};
+  /// Events of an aggregate after which a snapshot of its state is saved, in the background. 0:
+  /// none are saved, and those there are not used. Only of aggregates that say how (see
+  /// domain::aggregate); a snapshot holds the command ids too, 24 bytes each.
+  std::uint64_t snapshot_every = limits::default_snapshot_every;
+  /// Newest snapshots kept of each aggregate, at least 1.
+  std::size_t snapshots_kept = limits::default_snapshots_kept;
+  /// Where they are, for those who read them, too: opened with storage::open_snapshots() and the
+  /// same log. Null: the engine opens those beside the log, makes them anew if they are damaged,
+  /// and goes on without if they cannot be opened.
+  std::shared_ptr<storage::snapshot_store> snapshots{};
+  /// Called with what went wrong and did no harm: a snapshot that was not saved, or not used where
+  /// it should have been. By any of the engine's threads, at the same time too; must be quick and
+  /// not throw.
+  std::function<void(const error&)> warning{};
+  /// Dates the records, once a commit. Must outlive the engine.
+  const acta::clock* clock = &wall_clock();
+  /// What events that are no longer written have become; applied on every way of reading through
+  /// this engine: aggregates, projectors and read().
+  std::vector<domain::upcaster> upcasters{};
+};
+
+} // namespace acta::runtime
