@@ -1,13 +1,13 @@
 #pragma once
 
 #include "acknowledgements.hpp"
-#include "latency_histogram.hpp"
 #include "source.hpp"
 
 #include <acta/base/error.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/runtime/latency_histogram.hpp>
 #include <acta/storage/event_log.hpp>
 
 #include <tsl/robin_map.h>
@@ -62,7 +62,7 @@ struct tally {
   log_position last;         ///< The newest position in a receipt.
   std::optional<error> failure;
   std::uint64_t failures = 0;
-  latency_histogram latency;
+  runtime::latency_histogram latency;
 };
 
 /// Sends a source's commands to an engine, at most `window` of them not acknowledged at a time, and

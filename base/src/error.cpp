@@ -24,6 +24,7 @@ std::string_view name(errc code) noexcept {
     case errc::permission_denied: return "permission_denied";
     case errc::wrong_version: return "wrong_version";
     case errc::incompatible_schema: return "incompatible_schema";
+    case errc::expired: return "expired";
   }
   return "unknown";
 }

@@ -10,12 +10,11 @@
 #include <acta/runtime/upcasters.hpp>
 #include <acta/storage/record.hpp>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
-#include <string_view>
 
 namespace acta::runtime {
 
@@ -52,13 +51,15 @@ private:
   void count_events_since_snapshot(std::size_t events) noexcept;
   [[nodiscard]] std::unique_ptr<taken_snapshot> take_snapshot();
   [[nodiscard]] result<flatbuffers::DetachedBuffer> saved_state() const;
-  template <class Function>
-  [[nodiscard]] auto guarded(std::string_view what, Function run) const -> result<decltype(run())>;
   void forget() noexcept;
   void remember(const command_id& id, std::uint64_t events);
   template <class Message>
   void handle_in_turn(std::unique_ptr<Message> message) noexcept;
   [[nodiscard]] settlement process(std::unique_ptr<detail::envelope> command, staging& to);
+  [[nodiscard]] settlement settle(std::unique_ptr<detail::envelope> command, staging& to);
+  [[nodiscard]] result<void> check_before_loading(detail::envelope& command);
+  [[nodiscard]] result<void> load_or_hold_back();
+  void answer_at_once(settlement& end) const;
   [[nodiscard]] settlement process(std::unique_ptr<truncation_request> request, staging& to);
   [[nodiscard]] result<bool> truncate(const truncation_order& order, staging& to);
   [[nodiscard]] result<bool> remove(const truncation_order& order, staging& to);
@@ -67,20 +68,20 @@ private:
   [[nodiscard]] result<void> begin_anew();
   [[nodiscard]] settlement decide(std::unique_ptr<detail::envelope> command, staging& to);
   [[nodiscard]] settlement accept(std::unique_ptr<detail::envelope> command, staging& to);
-  [[nodiscard]] settlement fail(std::unique_ptr<detail::envelope> command, error why) const;
-  [[nodiscard]] const stream_id& stream() const noexcept { return actor_.stream(); }
+  [[nodiscard]] result<void> evolve_emitted(std::span<const detail::verified_event> events,
+                                            staging& to);
+  [[nodiscard]] settlement end_of(std::unique_ptr<detail::request> command);
+  [[nodiscard]] settlement fail(std::unique_ptr<detail::request> command, error why);
+  [[nodiscard]] stream_id stream() const noexcept { return actor_.stream().get(); }
   [[nodiscard]] std::string name() const { return stream().to_string(category_.type->category()); }
 
   // In the order that puts what each command touches side by side.
-  std::uint64_t handled_ = 0;
   core& core_;
   const category_entry& category_;
   mailbox& actor_;
   void* state_ = nullptr; ///< Null until loaded.
   std::uint64_t version_ = 0;
-  /// Handed from thread to thread with the actor: acquired before and released after each command.
-  /// The actor's mailbox orders this already; it is said here for readers and for tsan.
-  std::atomic<std::uint32_t> turn_{0};
+  bool removed_ = false; ///< Its stream was removed, and nothing was stored since.
   std::uint32_t events_since_snapshot_ = 0;
   alignas(8) detail::state_place place_; ///< Raw, unless state_ is there.
   recent_commands recent_;

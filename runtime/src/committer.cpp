@@ -1,5 +1,7 @@
 #include "committer.hpp"
 
+#include "answer.hpp"
+#include "durability_gate.hpp"
 #include "log_errand.hpp"
 #include "prefetch.hpp"
 #include "snapshot_writer.hpp"
@@ -64,7 +66,7 @@ bool committer::admit() noexcept {
   const auto limit = static_cast<std::int64_t>(core_.options.max_in_flight);
   if (in_flight_.fetch_add(1, std::memory_order_seq_cst) < limit)
     return true;
-  dismiss();
+  undo_admission();
   return false;
 }
 
@@ -73,9 +75,48 @@ bool committer::admit() noexcept {
 void committer::dismiss(std::int64_t commands) noexcept {
   ensure(in_flight_.fetch_sub(commands, std::memory_order_seq_cst) >= commands,
          "no more outcomes than commands");
-  if (draining_.load(std::memory_order_seq_cst) != 0) {
-    draining_.store(0, std::memory_order_seq_cst);
-    draining_.notify_all();
+  wake_drain();
+  made_room();
+}
+
+// As with draining_: who waits says so, and then tries; what makes room changes a count, and then
+// looks whether somebody waits. An attempt that fails makes no room.
+void committer::made_room() noexcept {
+  if (waiting_for_room_.load(std::memory_order_seq_cst) == 0)
+    return;
+  const std::lock_guard guard(room_mutex_);
+  ++room_made_;
+  room_.notify_all();
+}
+
+void committer::undo_admission() noexcept {
+  ensure(in_flight_.fetch_sub(1, std::memory_order_seq_cst) >= 1, "it was admitted");
+  wake_drain();
+}
+
+void committer::wake_drain() noexcept {
+  if (draining_.load(std::memory_order_seq_cst) == 0)
+    return;
+  draining_.store(0, std::memory_order_seq_cst);
+  draining_.notify_all();
+}
+
+result<void> committer::try_while_full(std::chrono::nanoseconds at_most,
+                                       const std::function<result<void>()>& attempt) {
+  constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365);
+  const auto until = std::chrono::steady_clock::now() + std::min(at_most, longest);
+  waiting_for_room_.fetch_add(1, std::memory_order_seq_cst);
+  std::unique_lock lock(room_mutex_);
+  for (bool in_time = true;;) {
+    const auto seen = room_made_;
+    lock.unlock();
+    auto done = attempt();
+    if (done || done.error().code() != errc::overloaded || !in_time) {
+      waiting_for_room_.fetch_sub(1, std::memory_order_seq_cst);
+      return done;
+    }
+    lock.lock();
+    in_time = room_.wait_until(lock, until, [&] { return room_made_ != seen; });
   }
 }
 
@@ -119,8 +160,11 @@ void committer::take() {
 void committer::commit() {
   auto last = core_.log->tail();
   const auto expected = log_position(last.value() + records_.size());
+  const bool sampled = core_.options.latency_sample != 0;
   if (!has_failed()) {
+    times_.taken = sampled ? monotonic_ns() : 0;
     auto appended = core_.log->append(records_, core_.options.clock->now_ns());
+    times_.committed = sampled ? monotonic_ns() : 0;
     if (appended) {
       ensure(*appended == expected, "the log gives the positions it was asked for");
       commits_.fetch_add(records_.empty() ? 0 : 1, std::memory_order_relaxed);
@@ -130,16 +174,14 @@ void committer::commit() {
     }
   }
   const auto answered = static_cast<std::int64_t>(settlements_.size());
-  const auto handed_on_before = for_housekeeper_.repeats.size();
+  std::int64_t handed_on = 0;
   for (std::size_t i = 0; i < settlements_.size(); ++i) {
     // Others had the commands in hand last: they are asked for while those before are answered.
     if (i + commands_ahead < settlements_.size())
       prefetch(settlements_[i + commands_ahead]->command.get(), 1);
-    answer(*settlements_[i], last);
+    handed_on += settle(*settlements_[i], last) ? 0 : 1;
     std::destroy_at(settlements_[i]);
   }
-  const auto handed_on =
-    static_cast<std::int64_t>(for_housekeeper_.repeats.size() - handed_on_before);
   settlements_.clear();
   ensure(has_failed() || last == expected, "the receipts' positions are those of the records");
   const bool stored = !records_.empty() && !has_failed();
@@ -155,34 +197,55 @@ void committer::commit() {
   dismiss(answered - handed_on); // last, so that whoever drains finds all of the above done
 }
 
-/// Answers one command; `last` is the position of the record before this command's.
-void committer::answer(settlement& one, log_position& last) {
+/// Answers one command; `last` is the position of the record before this command's. False if
+/// somebody else will, or if it was answered before.
+bool committer::settle(settlement& one, log_position& last) {
   ensure(one.command != nullptr, "an answer is to a command");
   if (has_failed()) {
-    one.command->settle(failure(errc::commit_failed, failed()->message()));
-    return;
+    finish(one, failure(errc::commit_failed, failed()->message()));
+    return true;
   }
   // In the order of the aggregate's commands, and once each: a number that came late could be taken
   // for one of the actor that followed.
   if (const auto handled = std::exchange(one.finished_after, 0); handled != 0)
     for_housekeeper_.finished.push_back({one.from, handled});
-  switch (one.how) {
-    case settlement::kind::accepted:
-      last = log_position(last.value() + one.events);
-      if (one.snapshot != nullptr)
-        core_.snapshots->give(std::move(one.snapshot), last);
-      one.command->settle(receipt{.version = one.version, .position = last, .events = one.events});
-      break;
-    case settlement::kind::failed:
-      one.command->settle(std::unexpected(std::move(*one.failure)));
-      break;
-    case settlement::kind::known:
-      one.command->settle(receipt{
-        .version = one.version, .position = one.position, .events = one.events, .repeat = true});
-      break;
-    case settlement::kind::errand: run_errand(one, last); break;
-    case settlement::kind::repeat: for_housekeeper_.repeats.push_back(std::move(one)); return;
+  if (one.how == settlement::kind::accepted) {
+    one.position = last = log_position(last.value() + one.events);
+    if (one.snapshot != nullptr)
+      core_.snapshots->give(std::move(one.snapshot), last);
   }
+  if (one.how == settlement::kind::repeat) {
+    for_housekeeper_.repeats.push_back(std::move(one));
+    return false;
+  }
+  const bool stored = one.how == settlement::kind::accepted || one.how == settlement::kind::known;
+  if (stored && core_.gate != nullptr && core_.gate->hold(one, one.position))
+    return false;
+  if (one.how == settlement::kind::failed)
+    finish(one, std::unexpected(std::move(*one.failure)));
+  else if (one.how == settlement::kind::errand)
+    run_errand(one, last);
+  else
+    finish(one, receipt{.version = one.version,
+                        .position = one.position,
+                        .events = one.events,
+                        .repeat = one.repeat});
+  return true;
+}
+
+/// Counts how a command ended, and tells the caller, unless he knows.
+void committer::finish(settlement& one, outcome&& how) {
+  if (auto* command = one.command->as_command()) {
+    auto& telemetry = *core_.categories[one.category].telemetry;
+    if (!how)
+      telemetry.count_failure(how.error().code());
+    else
+      (how->repeat ? telemetry.repeats : telemetry.accepted).add();
+    if (command->times().sent != 0 && !one.answered)
+      record(telemetry, command->times(), times_);
+  }
+  if (!one.answered)
+    answer(core_, one, std::move(how));
 }
 
 void committer::run_errand(settlement& one, log_position last) const {
@@ -194,9 +257,12 @@ void committer::run_errand(settlement& one, log_position last) const {
 }
 
 void committer::fail_with(const error& why) {
-  const std::lock_guard guard(failure_mutex_);
-  failure_.emplace(errc::commit_failed, why.message());
-  has_failed_.store(true, std::memory_order_release);
+  {
+    const std::lock_guard guard(failure_mutex_);
+    failure_.emplace(errc::commit_failed, why.message());
+    has_failed_.store(true, std::memory_order_release);
+  }
+  core_.failures.commit_failed(why);
 }
 
 std::optional<error> committer::failed() const {

@@ -9,6 +9,8 @@
 #include <acta/base/ids.hpp>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -47,8 +49,16 @@ public:
 
   /// Counts a command in, unless that were more than the limit.
   [[nodiscard]] bool admit() noexcept;
-  /// Counts `commands` out: answered, or not sent after all.
+  /// Counts `commands` out, which were answered.
   void dismiss(std::int64_t commands = 1) noexcept;
+  /// Counts one out that was not sent after all.
+  void undo_admission() noexcept;
+  /// Repeats an attempt to send that fails with errc::overloaded whenever there may be room, so
+  /// long at most.
+  [[nodiscard]] result<void> try_while_full(std::chrono::nanoseconds at_most,
+                                            const std::function<result<void>()>& attempt);
+  /// There may be room now. Cheap while nobody waits for it.
+  void made_room() noexcept;
   /// Waits until every admitted command is answered.
   void drain() noexcept;
   /// Ends the thread. All commands must have been answered.
@@ -75,9 +85,11 @@ private:
   void sleep() noexcept;
   void take();
   void commit();
-  void answer(settlement& one, log_position& last);
+  [[nodiscard]] bool settle(settlement& one, log_position& last);
+  void finish(settlement& one, outcome&& how);
   void run_errand(settlement& one, log_position last) const;
   void fail_with(const error& why);
+  void wake_drain() noexcept;
 
   core& core_;
   housekeeper& housekeeper_;
@@ -87,11 +99,16 @@ private:
   std::vector<std::span<const std::byte>> records_;
   std::vector<settlement*> settlements_; ///< In the staging buffers.
   housekeeper::work for_housekeeper_;
+  commit_times times_; ///< Of the commit in hand.
 
   std::atomic<int> sleeping_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> in_flight_{0};
   std::atomic<int> draining_{0};
+  std::atomic<int> waiting_for_room_{0};
+  std::mutex room_mutex_;
+  std::condition_variable room_;
+  std::uint64_t room_made_ = 0;
   std::atomic<bool> has_failed_{false};
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> events_{0};

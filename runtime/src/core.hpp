@@ -1,6 +1,8 @@
 #pragma once
 
+#include "failures.hpp"
 #include "staging.hpp"
+#include "telemetry.hpp"
 
 #include <acta/base/clock.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
@@ -10,6 +12,7 @@
 #include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_index.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,10 +26,12 @@ namespace acta::runtime {
 /// An aggregate type as this store knows it.
 struct category_entry {
   const void* tag = nullptr;
+  std::size_t index = 0; ///< In core::categories.
   std::unique_ptr<detail::aggregate_type> type;
   category_id id;
   std::vector<event_type_id> event_ids;   ///< By index in Aggregate::events.
   std::uint64_t snapshot_schema_hash = 0; ///< 0: there are no snapshots of it in this engine.
+  std::unique_ptr<category_telemetry> telemetry = std::make_unique<category_telemetry>();
 
   /// The index of an event type; none if it is not this aggregate's.
   [[nodiscard]] std::optional<std::size_t> index_of(event_type_id event) const noexcept {
@@ -38,18 +43,24 @@ struct category_entry {
 };
 
 class committer;
+class durability_gate;
 class snapshot_writer;
 
 /// What the parts of an engine share. Made before the threads start and unchanged after, but for
 /// the parts that are thread-safe themselves.
 struct core {
   engine_options options;
+  runtime::failures failures{options};
   std::unique_ptr<storage::event_log> log;
   std::unique_ptr<storage::stream_index> index;
   runtime::upcasters upcasters;
   std::vector<category_entry> categories; // by position of the aggregate in engine::open<...>
   std::unique_ptr<runtime::snapshot_writer> snapshots; ///< If a category has any.
   std::unique_ptr<runtime::committer> committer;
+  std::unique_ptr<durability_gate> gate; ///< If the log is at durability `process`.
+  std::atomic<std::uint64_t> recoveries{0};
+  std::atomic<std::uint64_t> recovery_failures{0};
+  std::atomic<std::uint64_t> overloaded{0};
 
   [[nodiscard]] const category_entry* find(category_id id) const noexcept {
     for (const auto& one : categories)

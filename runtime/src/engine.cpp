@@ -3,11 +3,11 @@
 #include "caf/actor_host.hpp"
 #include "committer.hpp"
 #include "core.hpp"
+#include "durability_gate.hpp"
 #include "housekeeper.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
 #include "truncator.hpp"
-#include "wait_for_outcome.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/storage/schema.hpp>
@@ -36,6 +36,11 @@ namespace {
   if (options.max_in_flight == 0)
     return failure(errc::invalid_argument,
                    "engine_options::max_in_flight is 0: no command could ever be taken");
+  if (options.max_mailbox == 0)
+    return failure(errc::invalid_argument,
+                   "engine_options::max_mailbox is 0: no command could ever be taken");
+  if (std::ranges::find(options.interceptors, nullptr) != options.interceptors.end())
+    return failure(errc::invalid_argument, "engine_options::interceptors has a null pointer");
   if (options.repeat_window > limits::max_repeat_window)
     return failure(errc::invalid_argument,
                    fmt::format("engine_options::repeat_window is {}; at most {} command ids are "
@@ -88,6 +93,7 @@ public:
       note_schema(*event, described.schema);
     }
     entry.tag = one.tag;
+    entry.index = core_.categories.size();
     entry.type = std::move(one.type);
     core_.categories.push_back(std::move(entry));
     return {};
@@ -104,6 +110,8 @@ public:
     core_.index = std::move(*index);
     ensure(core_.index->watermark() == core_.log->tail(), "nobody else writes this log");
     start_snapshots();
+    if (core_.log->durability() == storage::durability::process)
+      core_.gate = std::make_unique<durability_gate>(core_);
     host_.emplace(core_.options.workers);
     registry_.emplace(core_, *host_);
     housekeeper_.emplace(core_, *registry_);
@@ -115,7 +123,8 @@ public:
   }
 
   [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
-                                  std::unique_ptr<detail::envelope> command) {
+                                  std::unique_ptr<detail::envelope> command,
+                                  const command_options& options) {
     const auto* category = core_.find(stream.category());
     if (category == nullptr || category->tag != tag)
       return refuse(category, stream);
@@ -123,12 +132,24 @@ public:
       return failure(errc::invalid_argument,
                      fmt::format("stream {}: the outcome handler is empty",
                                  stream.to_string(category->type->category())));
-    if (auto in_time = housekeeper_->check_index_in_time(); !in_time)
-      return in_time;
-    if (auto admitted = admit(); !admitted)
-      return admitted;
-    registry_->send(*category, stream, std::move(command));
-    return {};
+    if (auto checked = check(options); !checked)
+      return checked;
+    if (!options.metadata.empty()) {
+      auto encoded = storage::encode_metadata(options.metadata);
+      if (!encoded)
+        return failure(encoded);
+      command->set_metadata(std::move(*encoded));
+    }
+    if (is_sampled())
+      command->times().sent = monotonic_ns();
+    auto sent = try_to_send(*category, stream, command);
+    if (!sent && sent.error().code() == errc::overloaded && options.wait_for_room.count() > 0)
+      sent = core_.committer->try_while_full(options.wait_for_room, [&] {
+        return try_to_send(*category, stream, command);
+      });
+    if (!sent && sent.error().code() == errc::overloaded)
+      core_.overloaded.fetch_add(1, std::memory_order_relaxed);
+    return sent;
   }
 
   [[nodiscard]] outcome truncate(const void* tag, const stream_id& stream, bool removes) {
@@ -148,7 +169,7 @@ public:
                                  core_.options.max_in_flight));
     // After admit(): stop() first refuses, then waits for all admitted, so none slips through.
     if (!accepting_.load(std::memory_order_seq_cst) || committer.has_failed()) {
-      committer.dismiss();
+      committer.undo_admission();
       if (auto why = committer.failed())
         return std::unexpected(std::move(*why));
       return failure(errc::engine_stopped, "the engine is stopped; open it again");
@@ -195,7 +216,47 @@ public:
   [[nodiscard]] actor_host& host() noexcept { return *host_; }
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
+  [[nodiscard]] const category_entry* category_of(const void* tag) const noexcept {
+    const auto found = std::ranges::find(core_.categories, tag, &category_entry::tag);
+    return found == core_.categories.end() ? nullptr : &*found;
+  }
+
 private:
+  [[nodiscard]] result<void> check(const command_options& options) const {
+    if (options.answered == acknowledgement::durable
+        && core_.log->durability() == storage::durability::memory)
+      return failure(errc::invalid_argument,
+                     "command_options::answered is durable, and the log is in memory: a power "
+                     "loss leaves nothing of it");
+    return {};
+  }
+
+  /// Every so many-th command of this thread.
+  [[nodiscard]] bool is_sampled() const noexcept {
+    thread_local std::uint32_t since = 0;
+    const auto every = core_.options.latency_sample;
+    if (every == 0 || ++since < every)
+      return false;
+    since = 0;
+    return true;
+  }
+
+  [[nodiscard]] result<void> try_to_send(const category_entry& category, const stream_id& stream,
+                                         std::unique_ptr<detail::envelope>& command) {
+    if (auto in_time = housekeeper_->check_index_in_time(); !in_time)
+      return in_time;
+    if (auto admitted = admit(); !admitted)
+      return admitted;
+    if (registry_->send(category, stream, command))
+      return {};
+    core_.committer->undo_admission();
+    return failure(errc::overloaded,
+                   fmt::format("stream {}: {} commands wait for it, as many as "
+                               "engine_options::max_mailbox allows; wait for outcomes",
+                               stream.to_string(category.type->category()),
+                               core_.options.max_mailbox));
+  }
+
   [[nodiscard]] static std::unexpected<error> refuse(const category_entry* category,
                                                      const stream_id& stream) {
     if (category == nullptr)
@@ -311,12 +372,9 @@ result<std::unique_ptr<engine>> engine::open(std::unique_ptr<storage::event_log>
 }
 
 result<void> engine::send(const void* tag, const stream_id& stream,
-                          std::unique_ptr<detail::envelope> command) {
-  return implementation_->send(tag, stream, std::move(command));
-}
-
-outcome engine::wait_for_outcome(const std::function<result<void>(outcome_handler)>& start) {
-  return runtime::wait_for_outcome(start);
+                          std::unique_ptr<detail::envelope> command,
+                          const command_options& options) {
+  return implementation_->send(tag, stream, std::move(command), options);
 }
 
 outcome engine::truncate(const void* tag, const stream_id& stream, bool removes) {
@@ -324,10 +382,18 @@ outcome engine::truncate(const void* tag, const stream_id& stream, bool removes)
 }
 
 category_id engine::category_of(const void* tag) const {
-  for (const auto& one : implementation_->shared().categories)
-    if (one.tag == tag)
-      return one.id;
-  return {}; // which send() refuses
+  const auto* found = implementation_->category_of(tag);
+  return found != nullptr ? found->id : category_id{}; // which send() refuses
+}
+
+command_counters engine::counters_of(const void* tag) const {
+  const auto* found = implementation_->category_of(tag);
+  return found != nullptr ? found->telemetry->counters() : command_counters{};
+}
+
+command_latencies engine::latencies_of(const void* tag) const {
+  const auto* found = implementation_->category_of(tag);
+  return found != nullptr ? found->telemetry->latencies() : command_latencies{};
 }
 
 result<history> engine::read(const stream_id& stream, const storage::log_snapshot& snapshot,
@@ -348,10 +414,13 @@ const upcasters& engine::upcasters() const noexcept {
 }
 
 engine_counters engine::counters() const noexcept {
-  const auto& committer = *implementation_->shared().committer;
-  return {.commits = committer.commits(),
-          .events = committer.events(),
-          .live_aggregates = implementation_->live_aggregates()};
+  const auto& shared = implementation_->shared();
+  return {.commits = shared.committer->commits(),
+          .events = shared.committer->events(),
+          .live_aggregates = implementation_->live_aggregates(),
+          .recoveries = shared.recoveries.load(std::memory_order_relaxed),
+          .recovery_failures = shared.recovery_failures.load(std::memory_order_relaxed),
+          .overloaded = shared.overloaded.load(std::memory_order_relaxed)};
 }
 
 std::optional<error> engine::failed() const {

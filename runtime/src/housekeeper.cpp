@@ -88,8 +88,8 @@ result<void> housekeeper::index() {
   const std::lock_guard guard(mutex_);
   index_failure_ = indexed ? std::nullopt : std::optional(indexed.error());
   ensure(!ended_, "what ended indexes no more");
-  if (indexed)
-    is_behind_.store(false, std::memory_order_relaxed);
+  if (indexed && is_behind_.exchange(false, std::memory_order_relaxed))
+    core_.committer->made_room();
   indexed_.notify_all();
   return indexed;
 }
@@ -153,7 +153,7 @@ void housekeeper::do_work(work& todo) {
 }
 
 settlement housekeeper::answer_repeat(settlement&& repeat) const {
-  const auto& stream = repeat.from->stream();
+  const auto stream = repeat.from->stream().get();
   auto found = [&]() -> result<log_position> {
     auto snapshot = core_.log->snapshot();
     if (!snapshot)

@@ -1,8 +1,11 @@
 #pragma once
 
-#include <acta/base/ids.hpp>
-#include <acta/runtime/detail/aggregate_type.hpp>
+#include "compact_stream.hpp"
 
+#include <acta/base/ids.hpp>
+#include <acta/runtime/detail/envelope.hpp>
+
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -16,7 +19,7 @@ public:
   mailbox(const mailbox&) = delete;
   mailbox& operator=(const mailbox&) = delete;
 
-  [[nodiscard]] const stream_id& stream() const noexcept { return stream_; }
+  [[nodiscard]] const compact_stream& stream() const noexcept { return stream_; }
   /// Puts a command behind those that wait. Lock-free; any thread.
   virtual void deliver(std::unique_ptr<detail::envelope> command) = 0;
   virtual void deliver(std::unique_ptr<truncation_request> request) = 0;
@@ -25,13 +28,20 @@ public:
 
   /// Commands delivered. Guarded by the registry's lock of this stream.
   std::uint64_t sent = 0;
+  /// Of these, those that the aggregate has taken up; rises one by one. Written by the worker that
+  /// runs the actor.
+  std::atomic<std::uint64_t> handled{0};
+  /// True from before `handled` rises until the command is staged; released then. So who acquires
+  /// it, after he found that all that was sent is handled, knows that nothing more is to come. Also
+  /// tells readers, and tsan, that an aggregate's state is handed from thread to thread.
+  std::atomic<bool> busy{false};
 
 protected:
-  explicit mailbox(const stream_id& stream) noexcept : stream_(stream) {}
+  explicit mailbox(const stream_id& stream) : stream_(stream) {}
   ~mailbox() = default;
 
 private:
-  stream_id stream_;
+  compact_stream stream_;
 };
 
 } // namespace acta::runtime

@@ -3,43 +3,67 @@
 #include <acta/base/ensure.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <utility>
 
 namespace acta::runtime {
+
+namespace {
+
+constexpr std::size_t first_capacity = 4;
+
+} // namespace
+
+recent_commands::owned_ring recent_commands::make(std::size_t capacity) {
+  auto* made = new (::operator new(sizeof(ring) + capacity * sizeof(entry))) ring;
+  std::uninitialized_default_construct_n(made->entries(), capacity);
+  made->capacity = static_cast<std::uint32_t>(capacity);
+  return owned_ring(made);
+}
+
+std::size_t recent_commands::memory() const noexcept {
+  return ring_ == nullptr ? 0 : sizeof(ring) + ring_->capacity * sizeof(entry);
+}
 
 void recent_commands::add(const entry& one, std::size_t window) {
   if (window == 0)
     return;
   ensure(one.version != 0 && one.events != 0, "a command is remembered for its events");
-  bits_ |= bit_of(one.id);
-  if (size_ < window) {
-    if (size_ >= few_.size() && std::has_single_bit(size_)) { // all that there is room for
-      auto more = std::make_unique<entry[]>(std::min<std::size_t>(window, std::size_t{size_} * 2));
-      std::copy_n(entries(), size_, more.get());
-      many_ = std::move(more);
-    }
-    entries()[size_++] = one;
+  if (ring_ == nullptr)
+    ring_ = make(std::min(window, first_capacity));
+  if (ring_->size == ring_->capacity && ring_->size < window) {
+    auto more = make(std::min<std::size_t>(window, std::size_t{ring_->capacity} * 2));
+    std::copy_n(ring_->entries(), ring_->size, more->entries());
+    more->size = ring_->size;
+    more->bits = ring_->bits;
+    ring_ = std::move(more);
+  }
+  auto& in = *ring_;
+  in.bits |= bit_of(one.id);
+  if (in.size < in.capacity) {
+    in.entries()[in.size++] = one;
     return;
   }
-  ensure(size_ == window, "the window does not change");
-  entries()[oldest_] = one;
-  oldest_ = (oldest_ + 1) % size_;
-  if (oldest_ != 0)
+  ensure(in.size == window, "the window does not change");
+  in.entries()[in.oldest] = one;
+  in.oldest = (in.oldest + 1) % in.size;
+  if (in.oldest != 0)
     return;
-  bits_ = 0; // of those that are still there
-  for (std::size_t i = 0; i < size_; ++i)
-    bits_ |= bit_of(entries()[i].id);
+  in.bits = 0; // of those that are still there
+  for (std::size_t i = 0; i < in.size; ++i)
+    in.bits |= bit_of(in.entries()[i].id);
 }
 
 std::vector<std::byte> recent_commands::saved(std::size_t window) const {
   const std::uint64_t head = window;
-  std::vector<std::byte> bytes(sizeof head + size_ * sizeof(entry));
+  const std::size_t size = ring_ == nullptr ? 0 : ring_->size;
+  std::vector<std::byte> bytes(sizeof head + size * sizeof(entry));
   std::memcpy(bytes.data(), &head, sizeof head);
   auto* to = bytes.data() + sizeof head;
-  for (std::size_t i = 0; i < size_; ++i, to += sizeof(entry))
-    std::memcpy(to, &entries()[(oldest_ + i) % size_], sizeof(entry));
+  for (std::size_t i = 0; i < size; ++i, to += sizeof(entry))
+    std::memcpy(to, &ring_->entries()[(ring_->oldest + i) % size], sizeof(entry));
   ensure(to == bytes.data() + bytes.size(), "each command was saved");
   return bytes;
 }

@@ -2,7 +2,6 @@
 
 #include <acta/base/ids.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,8 +10,8 @@
 
 namespace acta::runtime {
 
-/// The newest commands of an aggregate that stored events, so that a repeat is recognised. The
-/// first few lie in the object itself, as most aggregates of a large simulation handle no more.
+/// The newest commands of an aggregate that stored events, so that a repeat is recognised. A
+/// pointer, as a million aggregates whose commands have no ids must be small.
 class recent_commands {
 public:
   /// Enough to answer a repeat.
@@ -25,22 +24,20 @@ public:
 
   /// Null if it is not among them.
   [[nodiscard]] const entry* find(const command_id& id) const noexcept {
-    if ((bits_ & bit_of(id)) != 0)
-      for (std::size_t i = 0; i < size_; ++i)
-        if (entries()[i].id == id)
-          return &entries()[i];
+    if (ring_ != nullptr && (ring_->bits & bit_of(id)) != 0)
+      for (std::size_t i = 0; i < ring_->size; ++i)
+        if (ring_->entries()[i].id == id)
+          return &ring_->entries()[i];
     return nullptr;
   }
 
   /// Adds one in place of the oldest, if there are `window` already. `window` is always the same.
   void add(const entry& one, std::size_t window);
 
-  void clear() noexcept {
-    bits_ = 0;
-    size_ = oldest_ = 0;
-    many_.reset();
-  }
-  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  void clear() noexcept { ring_.reset(); }
+  [[nodiscard]] bool empty() const noexcept { return ring_ == nullptr; }
+  /// Of the heap, in bytes.
+  [[nodiscard]] std::size_t memory() const noexcept;
 
   /// As bytes, to be kept with a snapshot: the window (u64), then 24 bytes each, oldest first.
   [[nodiscard]] std::vector<std::byte> saved(std::size_t window) const;
@@ -57,16 +54,25 @@ private:
   [[nodiscard]] static std::uint64_t bit_of(const command_id& id) noexcept {
     return std::uint64_t{1} << (((id.high() ^ id.low()) * 0x9e3779b97f4a7c15ULL) >> 58U);
   }
-  [[nodiscard]] const entry* entries() const noexcept {
-    return many_ != nullptr ? many_.get() : few_.data();
-  }
-  [[nodiscard]] entry* entries() noexcept { return many_ != nullptr ? many_.get() : few_.data(); }
 
-  std::uint64_t bits_ = 0;   ///< That of each entry: a new id is told by it without a look at them.
-  std::uint32_t size_ = 0;   ///< Once it is the window, the entries are a ring.
-  std::uint32_t oldest_ = 0; ///< In the ring.
-  std::unique_ptr<entry[]> many_; ///< Once few_ is not enough; doubled up to the window.
-  std::array<entry, 4> few_{};
+  /// In one piece with the entries behind it: doubled up to the window.
+  struct ring {
+    std::uint64_t bits = 0;   ///< That of each entry: a new id is told by it without a look at them.
+    std::uint32_t size = 0;   ///< Once it is the window, the entries are a ring.
+    std::uint32_t oldest = 0; ///< In the ring.
+    std::uint32_t capacity = 0;
+
+    [[nodiscard]] entry* entries() noexcept { return reinterpret_cast<entry*>(this + 1); }
+  };
+  struct free_ring {
+    void operator()(ring* one) const noexcept { ::operator delete(one); }
+  };
+  using owned_ring = std::unique_ptr<ring, free_ring>;
+  static_assert(sizeof(ring) % alignof(entry) == 0);
+
+  [[nodiscard]] static owned_ring make(std::size_t capacity);
+
+  owned_ring ring_;
 };
 
 } // namespace acta::runtime

@@ -10,38 +10,44 @@
 
 namespace acta::runtime {
 
-void registry::send(const category_entry& category, const stream_id& stream,
-                    std::unique_ptr<detail::envelope> command) {
-  put_into_mailbox(category, stream, std::move(command));
+bool registry::send(const category_entry& category, const stream_id& stream,
+                    std::unique_ptr<detail::envelope>& command) {
+  const auto hash = stream_hash(stream);
+  auto& in = shard_of(hash);
+  const std::lock_guard guard(in.mutex);
+  auto& to = find_or_start(in, category, stream, hash);
+  // Relaxed: a number read late only tells of more that wait than there are.
+  if (to.sent - to.handled.load(std::memory_order_relaxed) >= core_.options.max_mailbox)
+    return false;
+  ++to.sent;
+  to.deliver(std::move(command));
+  return true;
 }
 
 void registry::send(const category_entry& category, const stream_id& stream,
                     std::unique_ptr<truncation_request> request) {
-  put_into_mailbox(category, stream, std::move(request));
-}
-
-template <class Content>
-void registry::put_into_mailbox(const category_entry& category, const stream_id& stream,
-                                Content content) {
   const auto hash = stream_hash(stream);
   auto& in = shard_of(hash);
   const std::lock_guard guard(in.mutex);
-  mailbox* to = nullptr;
-  if (auto found = in.of.find(stream, hash); found != in.of.end()) {
-    to = *found;
-  } else {
-    to = &host_.spawn(core_, category, stream);
-    in.of.insert(to);
-    size_.fetch_add(1, std::memory_order_relaxed);
-  }
-  ++to->sent;
-  to->deliver(std::move(content));
+  auto& to = find_or_start(in, category, stream, hash);
+  ++to.sent;
+  to.deliver(std::move(request));
+}
+
+mailbox& registry::find_or_start(shard& in, const category_entry& category,
+                                 const stream_id& stream, std::uint64_t hash) {
+  if (auto found = in.of.find(stream, hash); found != in.of.end())
+    return **found;
+  auto& started = host_.spawn(core_, category, stream);
+  in.of.insert(&started);
+  size_.fetch_add(1, std::memory_order_relaxed);
+  return started;
 }
 
 /// By shard, so that each lock, and the memory around it, is taken from the senders once.
 void registry::drop_idle(std::span<const finished_actor> finished) {
   for (const auto& one : finished)
-    of_shard_[stream_hash(one.actor->stream()) >> 58U].push_back(one);
+    of_shard_[one.actor->stream().hash() >> 58U].push_back(one);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     if (of_shard_[i].empty())
       continue;

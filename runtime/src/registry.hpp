@@ -31,10 +31,12 @@ public:
   registry(const registry&) = delete;
   registry& operator=(const registry&) = delete;
 
-  /// Delivers a command to the stream's actor, which is started if there is none.
-  void send(const category_entry& category, const stream_id& stream,
-            std::unique_ptr<detail::envelope> command);
+  /// Delivers a command to the stream's actor, which is started if there is none. False, and the
+  /// command is left, if engine_options::max_mailbox commands wait there already.
+  [[nodiscard]] bool send(const category_entry& category, const stream_id& stream,
+                          std::unique_ptr<detail::envelope>& command);
 
+  /// The same, whatever waits.
   void send(const category_entry& category, const stream_id& stream,
             std::unique_ptr<truncation_request> request);
 
@@ -51,7 +53,7 @@ public:
 
 private:
   struct hash_of {
-    std::size_t operator()(const mailbox* one) const noexcept { return stream_hash(one->stream()); }
+    std::size_t operator()(const mailbox* one) const noexcept { return one->stream().hash(); }
   };
   struct same_stream {
     using is_transparent = void;
@@ -59,10 +61,10 @@ private:
       return left == right;
     }
     bool operator()(const mailbox* left, const stream_id& right) const noexcept {
-      return left->stream() == right;
+      return left->stream().is(right);
     }
     bool operator()(const stream_id& left, const mailbox* right) const noexcept {
-      return left == right->stream();
+      return right->stream().is(left);
     }
   };
   using mailboxes = tsl::robin_set<mailbox*, hash_of, same_stream, std::allocator<mailbox*>, true>;
@@ -73,8 +75,8 @@ private:
 
   [[nodiscard]] shard& shard_of(std::uint64_t hash) noexcept { return shards_[hash >> 58U]; }
 
-  template <class Content>
-  void put_into_mailbox(const category_entry& category, const stream_id& stream, Content content);
+  [[nodiscard]] mailbox& find_or_start(shard& in, const category_entry& category,
+                                       const stream_id& stream, std::uint64_t hash);
 
   core& core_;
   actor_host& host_;

@@ -5,7 +5,7 @@
 
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
-#include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/runtime/detail/envelope.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -24,18 +24,22 @@ struct settlement {
     accepted, ///< Answer with a receipt once the events staged with it are committed.
     repeat,   ///< Answer with the first receipt, whose position has to be looked up in the log.
     failed,   ///< Answer with `failure`.
-    known,    ///< Answer with the first receipt, which is at `position`.
+    known,    ///< Answer with the receipt, which is at `position`.
     errand,   ///< A log_errand, to be run and answered; no aggregate's.
   };
 
-  std::unique_ptr<detail::envelope> command;
+  std::unique_ptr<detail::request> command;
   /// The actor that handled it. It is dropped by the housekeeper alone, when that sees the
   /// `finished_after` of the last command the actor was sent: until then this is valid.
   mailbox* from = nullptr;
   kind how = kind::accepted;
+  bool repeat = false;   ///< The receipt is one that was given before.
+  bool answered = false; ///< The caller had his outcome already.
+  /// By position in core::categories; of an errand, nothing.
+  std::uint16_t category = 0;
   std::uint32_t events = 0;
   stream_version version{};
-  log_position position{}; ///< Of a kind::known.
+  log_position position{}; ///< Of its last event; of kind::accepted once it is committed.
   /// Not 0: the aggregate is closed or empty, and this was the so many-th command it handled. It
   /// may be dropped once this is committed, unless it was sent another command.
   std::uint64_t finished_after = 0;

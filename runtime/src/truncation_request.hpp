@@ -1,7 +1,7 @@
 #pragma once
 
 #include <acta/base/ids.hpp>
-#include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/runtime/detail/envelope.hpp>
 #include <acta/storage/truncation.hpp>
 
 #include <utility>
@@ -21,15 +21,17 @@ struct truncation_order {
 };
 
 /// On its way through the mailbox among the commands, told from them by how it is delivered.
-class truncation_request final : public detail::envelope {
+class truncation_request final : public detail::request {
 public:
   truncation_request(const truncation_order& order, outcome_handler&& handler) noexcept
-      : envelope({}, std::move(handler)), order_(order) {}
+      : order_(order), handler_(std::move(handler)) {}
 
   [[nodiscard]] const truncation_order& order() const noexcept { return order_; }
+  void settle(outcome&& how) noexcept override { handler_(std::move(how)); }
 
 private:
   truncation_order order_;
+  outcome_handler handler_;
 };
 
 } // namespace acta::runtime

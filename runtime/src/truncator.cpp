@@ -4,14 +4,22 @@
 #include "housekeeper.hpp"
 #include "log_errand.hpp"
 #include "registry.hpp"
-#include "wait_for_outcome.hpp"
 
 #include <acta/base/ensure.hpp>
 
+#include <acta/runtime/detail/waiting_caller.hpp>
+
+#include <chrono>
 #include <memory>
 #include <utility>
 
 namespace acta::runtime {
+
+namespace {
+
+constexpr auto wait_without_end = std::chrono::nanoseconds::max();
+
+} // namespace
 
 truncator::truncator(core& shared, housekeeper& helper, registry& actors,
                      std::function<result<void>()> admit)
@@ -23,7 +31,7 @@ outcome truncator::run(const category_entry& category, const stream_id& stream, 
   if (!order)
     return failure(order);
   order->removes = removes;
-  return wait_for_outcome([&](outcome_handler handler) {
+  return detail::wait_for_outcome<outcome>(wait_without_end, [&](outcome_handler handler) {
     auto admitted = admit_();
     if (admitted)
       registry_.send(category, stream,
@@ -62,7 +70,7 @@ result<storage::truncation_ids> truncator::ids_of(const category_entry& category
   if (const auto known = ids_.find(category.id); known != ids_.end())
     return known->second;
   result<storage::truncation_ids> found;
-  const auto done = wait_for_outcome([&](outcome_handler handler) {
+  const auto done = detail::wait_for_outcome<outcome>(wait_without_end, [&](outcome_handler handler) {
     auto admitted = admit_();
     if (!admitted)
       return admitted;

@@ -18,20 +18,22 @@ constexpr int stop = 2;
 
 result<std::unique_ptr<background_sync>>
 background_sync::start(const lmdb_environment& of, std::chrono::milliseconds every,
-                       std::function<void(MDB_txn*)> synced) {
+                       std::function<void(MDB_txn*)> synced,
+                       std::function<void(const error&)> failed) {
   auto point = synced_point::start(of);
   if (!point)
     return failure(point);
   ensure(every.count() > 0, "the interval of a background sync was checked");
   synced(point->reader());
   return std::unique_ptr<background_sync>(
-    new background_sync(std::move(*point), every, std::move(synced)));
+    new background_sync(std::move(*point), every, std::move(synced), std::move(failed)));
 }
 
 background_sync::background_sync(synced_point from, std::chrono::milliseconds every,
-                                 std::function<void(MDB_txn*)> synced)
+                                 std::function<void(MDB_txn*)> synced,
+                                 std::function<void(const error&)> failed)
     : point_(std::move(from)), every_(every), synced_(std::move(synced)),
-      thread_([this] { run(); }) {}
+      on_failure_(std::move(failed)), thread_([this] { run(); }) {}
 
 background_sync::~background_sync() {
   {
@@ -80,9 +82,12 @@ void background_sync::run() noexcept {
     ensure(was || expected == stop, "only this thread clears what others set");
     auto synced = point_.sync();
     if (!synced) {
-      const std::lock_guard guard(mutex_);
-      failure_ = std::move(synced.error());
-      has_failed_.store(true, std::memory_order_release);
+      {
+        const std::lock_guard guard(mutex_);
+        failure_ = synced.error();
+        has_failed_.store(true, std::memory_order_release);
+      }
+      on_failure_(synced.error());
       return;
     }
     synced_(point_.reader());

@@ -23,10 +23,11 @@ namespace acta::storage {
 /// Threads: changed() and failed() from the committing thread.
 class background_sync {
 public:
-  /// `synced` is called on the thread with a read transaction at each state that became durable.
+  /// `synced` is called on the thread with a read transaction at each state that became durable,
+  /// and `failed` if there will be no more.
   [[nodiscard]] static result<std::unique_ptr<background_sync>>
   start(const lmdb_environment& of, std::chrono::milliseconds every,
-        std::function<void(MDB_txn*)> synced);
+        std::function<void(MDB_txn*)> synced, std::function<void(const error&)> failed);
 
   /// Syncs a last time, unless a sync failed.
   ~background_sync();
@@ -41,7 +42,7 @@ public:
 
 private:
   background_sync(synced_point from, std::chrono::milliseconds every,
-                  std::function<void(MDB_txn*)> synced);
+                  std::function<void(MDB_txn*)> synced, std::function<void(const error&)> failed);
 
   void run() noexcept;
   [[nodiscard]] bool wait_for_change() noexcept;
@@ -49,6 +50,7 @@ private:
   synced_point point_;
   std::chrono::milliseconds every_;
   std::function<void(MDB_txn*)> synced_;
+  std::function<void(const error&)> on_failure_;
   std::atomic<int> changed_{0};
   std::atomic<bool> has_failed_{false};
   mutable std::mutex mutex_;

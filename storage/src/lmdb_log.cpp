@@ -62,6 +62,8 @@ public:
     return sync_ ? log_position(synced_.load(std::memory_order_acquire)) : tail();
   }
 
+  void on_sync(sync_listener listener) override;
+
   [[nodiscard]] result<category_id> register_category(std::string_view name) override {
     return add_name(categories_, category_prefix, name);
   }
@@ -85,6 +87,7 @@ private:
                                      std::optional<std::int64_t> recorded_at_ns) const;
   [[nodiscard]] result<void> read_last_date();
   [[nodiscard]] result<void> check_sound();
+  void tell_of_sync(const result<log_position>& synced);
   [[nodiscard]] std::unexpected<error> give_up(std::unexpected<error> why);
 
   std::atomic<std::uint64_t> tail_{0};
@@ -93,6 +96,8 @@ private:
   std::optional<error> failed_; ///< The append or sync that failed.
 
   std::atomic<std::uint64_t> synced_{0};
+  std::mutex listener_mutex_;
+  sync_listener listener_;
   std::unique_ptr<background_sync> sync_; ///< At durability `process`.
 };
 
@@ -105,14 +110,31 @@ result<void> lmdb_log::check_sound() {
 }
 
 result<void> lmdb_log::sync_in_background(std::chrono::milliseconds every) {
-  auto started = background_sync::start(environment_.lmdb(), every, [this](MDB_txn* reader) {
-    if (const auto last = environment_.last_position(reader))
+  auto started = background_sync::start(
+    environment_.lmdb(), every,
+    [this](MDB_txn* reader) {
+      const auto last = environment_.last_position(reader);
+      if (!last)
+        return;
       synced_.store(last->value(), std::memory_order_release);
-  });
+      tell_of_sync(*last);
+    },
+    [this](const error& why) { tell_of_sync(std::unexpected(why)); });
   if (!started)
     return failure(started);
   sync_ = std::move(*started);
   return {};
+}
+
+void lmdb_log::on_sync(sync_listener listener) {
+  const std::lock_guard guard(listener_mutex_);
+  listener_ = std::move(listener);
+}
+
+void lmdb_log::tell_of_sync(const result<log_position>& synced) {
+  const std::lock_guard guard(listener_mutex_);
+  if (listener_)
+    listener_(synced);
 }
 
 std::unexpected<error> lmdb_log::give_up(std::unexpected<error> why) {

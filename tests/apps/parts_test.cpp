@@ -5,7 +5,6 @@
 #include "csv.hpp"
 #include "decimal.hpp"
 #include "generator.hpp"
-#include "latency_histogram.hpp"
 #include "output_file.hpp"
 #include "source.hpp"
 
@@ -69,7 +68,7 @@ TEST(csv_rows, takes_any_line_ends_and_skips_empty_lines) {
 /// Against sorted values, within the promised 0.8 %.
 TEST(latency_histogram, has_the_percentiles_of_what_was_recorded) {
   std::mt19937_64 random(7);
-  latency_histogram histogram;
+  runtime::latency_histogram histogram;
   std::vector<std::uint64_t> all;
   for (int i = 0; i < 100'000; ++i) {
     const auto value = random() >> (20 + random() % 44);
@@ -89,7 +88,7 @@ TEST(latency_histogram, has_the_percentiles_of_what_was_recorded) {
 }
 
 TEST(latency_histogram, takes_every_duration) {
-  latency_histogram histogram;
+  runtime::latency_histogram histogram;
   EXPECT_EQ(histogram.percentile_ns(50), 0U);
   histogram.record(-5);
   histogram.record(INT64_MAX);

@@ -32,6 +32,7 @@ enum class errc : std::uint16_t {
   wrong_version = 19,     ///< A stream is not at the version expected; the message has both.
   /// Program and stored events do not fit; the message names event type, and table and field.
   incompatible_schema = 20,
+  expired = 21, ///< The command's deadline passed before it was decided; nothing happened.
 };
 
 /// The name of a code as written above, e.g. "store_in_use".

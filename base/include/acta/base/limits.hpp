@@ -57,6 +57,20 @@ inline constexpr std::size_t max_commit_size = std::size_t{64} << 20U;
 /// errc::overloaded. At 1,000,000 commands/s this is 65 ms of work.
 inline constexpr std::size_t default_max_in_flight = std::size_t{1} << 16U;
 
+/// Commands that wait for one aggregate, by default; one more is refused: errc::overloaded. A
+/// quarter of what may be in flight, so that one busy aggregate leaves room for others.
+inline constexpr std::size_t default_max_mailbox = default_max_in_flight / 4;
+
+/// An aggregate that could not be loaded is not tried again for so long, doubled each time it fails
+/// again, up to the second: a damaged stream must not keep the disk and the workers busy. Commands
+/// are refused with the same error meanwhile.
+inline constexpr std::chrono::milliseconds first_recovery_backoff{100};
+inline constexpr std::chrono::milliseconds max_recovery_backoff{30'000};
+
+/// Of so many commands one is timed through all stages, by default: reading the clock six times
+/// costs a tenth of a command.
+inline constexpr unsigned default_latency_sample = 64;
+
 /// Command ids an aggregate remembers, by default: its newest so many commands that stored events
 /// are recognised when repeated; an older one, or one that stored none, is decided anew. 24 bytes
 /// each, four of them within the actor.

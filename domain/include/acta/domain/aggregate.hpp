@@ -1,5 +1,6 @@
 #pragma once
 
+#include <acta/base/clock.hpp>
 #include <acta/base/error.hpp>
 #include <acta/base/limits.hpp>
 
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +28,7 @@
 ///       using events = domain::event_list<deposited, withdrawn>;  // FlatBuffers tables
 ///       static domain::decision decide(const state&, const deposit&, domain::emitter<account>&);
 ///       static domain::decision decide(const state&, const withdraw&, domain::emitter<account>&);
+///       // withdraw is answered with a receipt; with `using reply = T;` in it, and a T here.
 ///       static void evolve(state&, const deposited&) noexcept;
 ///       static void evolve(state&, const withdrawn&) noexcept;
 ///
@@ -52,9 +55,25 @@ using decision = std::expected<void, rejection>;
 /// `code` is the domain's own enumeration, whose underlying values are pinned.
 template <class Code>
   requires std::is_enum_v<Code>
-[[nodiscard]] decision reject(Code code, std::string reason) {
+[[nodiscard]] std::unexpected<rejection> reject(Code code, std::string reason) {
   return std::unexpected(rejection{static_cast<std::uint16_t>(code), std::move(reason)});
 }
+
+/// True if a command says what it is answered with: `using reply = balance;`.
+template <class Command>
+concept has_reply = requires { typename Command::reply; };
+
+/// What decide() returns for a command: a decision, or the reply, or why the command is refused.
+template <class Command>
+struct decision_of {
+  using type = decision;
+};
+template <has_reply Command>
+struct decision_of<Command> {
+  using type = std::expected<typename Command::reply, rejection>;
+};
+template <class Command>
+using decision_for = typename decision_of<Command>::type;
 
 /// The version of an event's meaning, stored with each event: specialise it when the meaning
 /// changes, and give the engine an upcaster for those before (upcaster.hpp). An engine does not
@@ -105,8 +124,18 @@ protected:
 template <class Aggregate>
 class emitter {
 public:
-  emitter(flatbuffers::FlatBufferBuilder& builder, event_sink& sink) noexcept
-      : builder_(builder), sink_(sink) {}
+  emitter(flatbuffers::FlatBufferBuilder& builder, event_sink& sink,
+          const clock& now = wall_clock()) noexcept
+      : builder_(builder), sink_(sink), clock_(now) {}
+
+  /// The time at which the command is decided, on the engine's clock, in ns since
+  /// 1970-01-01T00:00:00Z; the same in all calls. Aggregates ask no other clock. Their events are
+  /// dated when they are committed, a little later.
+  [[nodiscard]] std::int64_t now_ns() noexcept {
+    if (!now_ns_)
+      now_ns_ = clock_.now_ns();
+    return *now_ns_;
+  }
 
   /// `build(flatbuffers::FlatBufferBuilder&)` returns the offset of the finished table.
   template <class Event, class Build>
@@ -124,6 +153,8 @@ public:
 private:
   flatbuffers::FlatBufferBuilder& builder_;
   event_sink& sink_;
+  const clock& clock_;
+  std::optional<std::int64_t> now_ns_; ///< Once it was asked for: a clock costs 20 ns.
 };
 
 namespace detail {
@@ -131,7 +162,7 @@ namespace detail {
 template <class Aggregate, class Command>
 concept decides = requires(const typename Aggregate::state& state, const Command& command,
                            emitter<Aggregate>& out) {
-  { Aggregate::decide(state, command, out) } -> std::same_as<decision>;
+  { Aggregate::decide(state, command, out) } -> std::same_as<decision_for<Command>>;
 };
 
 template <class Aggregate, class Commands>
@@ -142,7 +173,7 @@ inline constexpr bool decides_all<Aggregate, std::variant<Commands...>> =
 
 template <class Aggregate, class Event>
 concept evolves = requires(typename Aggregate::state& state, const Event& event) {
-  { Aggregate::evolve(state, event) } noexcept;
+  Aggregate::evolve(state, event);
   { Event::GetFullyQualifiedName() } -> std::convertible_to<const char*>;
 };
 
@@ -152,15 +183,33 @@ template <class Aggregate, class... Events>
 inline constexpr bool evolves_all<Aggregate, event_list<Events...>> =
   (evolves<Aggregate, Events> && ...);
 
+template <class Aggregate, class Events>
+inline constexpr bool evolves_without_throwing = false;
+template <class Aggregate, class... Events>
+inline constexpr bool evolves_without_throwing<Aggregate, event_list<Events...>> =
+  (noexcept(
+     Aggregate::evolve(std::declval<typename Aggregate::state&>(), std::declval<const Events&>()))
+   && ...);
+
 } // namespace detail
 
 /// decide() for every alternative of Aggregate::command.
 template <class Aggregate>
 concept decides_every_command = detail::decides_all<Aggregate, typename Aggregate::command>;
 
-/// A noexcept evolve() for every event of Aggregate::events (tables made with --gen-name-strings).
+/// evolve() for every event of Aggregate::events (tables made with --gen-name-strings).
 template <class Aggregate>
 concept evolves_every_event = detail::evolves_all<Aggregate, typename Aggregate::events>;
+
+/// True if every evolve() is noexcept, as it should be: events are facts. Where one may throw, each
+/// command costs a copy of the state, so that an event it throws for is refused and changes
+/// nothing.
+template <class Aggregate>
+concept evolves_noexcept = detail::evolves_without_throwing<Aggregate, typename Aggregate::events>;
+
+/// A state that can be tried on a copy.
+template <class State>
+concept can_be_tried = std::copy_constructible<State> && std::is_nothrow_swappable_v<State>;
 
 /// True if an aggregate says anything of snapshots.
 template <class Aggregate>
@@ -191,7 +240,72 @@ concept aggregate =
     typename Aggregate::events;
   } && std::default_initializable<typename Aggregate::state> && decides_every_command<Aggregate>
   && evolves_every_event<Aggregate>
+  && (evolves_noexcept<Aggregate> || can_be_tried<typename Aggregate::state>)
   && (!has_snapshots<Aggregate> || saves_and_loads_its_snapshot<Aggregate>);
+
+/// A command of an aggregate: one of the alternatives of its `command`, or that itself.
+template <class Command, class Aggregate>
+concept command_of = std::same_as<Command, typename Aggregate::command>
+                     || (std::constructible_from<typename Aggregate::command, Command>
+                         && detail::decides<Aggregate, Command>);
+
+namespace detail {
+
+template <class Aggregate, class Command>
+consteval void require_decide() {
+  static_assert(decides<Aggregate, Command>,
+                "a command of the aggregate has no decide(const state&, const Command&, "
+                "domain::emitter<Aggregate>&) that returns domain::decision, or "
+                "domain::decision_for<Command> where the command has a reply");
+}
+template <class Aggregate, class Event>
+consteval void require_evolve() {
+  static_assert(evolves<Aggregate, Event>,
+                "an event of the aggregate has no evolve(state&, const Event&), or is no table "
+                "made by flatc with --gen-name-strings (acta_add_schema does)");
+}
+template <class Aggregate, class... Commands>
+consteval void require_decides(const std::variant<Commands...>*) {
+  (require_decide<Aggregate, Commands>(), ...);
+}
+template <class Aggregate, class Command>
+consteval void require_decides(const Command*) {
+  require_decide<Aggregate, Command>();
+}
+template <class Aggregate, class... Events>
+consteval void require_evolves(event_list<Events...>) {
+  (require_evolve<Aggregate, Events>(), ...);
+}
+
+} // namespace detail
+
+/// Does not compile for what is no aggregate, and says what is missing.
+template <class Aggregate>
+consteval void require_aggregate() {
+  static_assert(
+    requires {
+      { Aggregate::category } -> std::convertible_to<std::string_view>;
+    }, "an aggregate needs a name: static constexpr std::string_view category = \"order\";");
+  static_assert(
+    requires { typename Aggregate::state; }, "an aggregate needs a state: struct state { ... };");
+  static_assert(
+    requires { typename Aggregate::command; },
+    "an aggregate needs commands: using command = std::variant<submit, cancel>;");
+  static_assert(
+    requires { typename Aggregate::events; },
+    "an aggregate needs events: using events = domain::event_list<submitted, cancelled>;");
+  static_assert(std::default_initializable<typename Aggregate::state>,
+                "an aggregate's state begins as state{}: it needs a default constructor");
+  detail::require_decides<Aggregate>(static_cast<const typename Aggregate::command*>(nullptr));
+  detail::require_evolves<Aggregate>(typename Aggregate::events{});
+  static_assert(evolves_noexcept<Aggregate> || can_be_tried<typename Aggregate::state>,
+                "evolve() may throw, so the state is tried on a copy: give it a copy constructor "
+                "and a noexcept swap, or make every evolve() noexcept");
+  static_assert(!has_snapshots<Aggregate> || saves_and_loads_its_snapshot<Aggregate>,
+                "an aggregate with snapshots needs three things: snapshot, a FlatBuffers table, "
+                "save(const state&, builder) and load(const snapshot&)");
+  static_assert(aggregate<Aggregate>);
+}
 
 /// Tells snapshots that load() understands from others: of the table's name and its
 /// schema_version, which is to be raised whenever an older snapshot must not be loaded. Not 0. An
@@ -222,14 +336,21 @@ template <aggregate Aggregate>
   }
 }
 
-/// Calls the decide() that fits the command, whether `command` is a std::variant or a plain type.
-template <aggregate Aggregate>
-[[nodiscard]] decision decide(const typename Aggregate::state& state,
-                              const typename Aggregate::command& command, emitter<Aggregate>& out) {
-  if constexpr (detail::decides<Aggregate, typename Aggregate::command>)
+/// Calls the decide() that fits the command. That of a std::variant drops the reply.
+template <aggregate Aggregate, command_of<Aggregate> Command>
+[[nodiscard]] auto decide(const typename Aggregate::state& state, const Command& command,
+                          emitter<Aggregate>& out) {
+  if constexpr (detail::decides<Aggregate, Command>)
     return Aggregate::decide(state, command, out);
   else
-    return std::visit([&](const auto& one) { return Aggregate::decide(state, one, out); }, command);
+    return std::visit(
+      [&](const auto& one) -> decision {
+        auto decided = Aggregate::decide(state, one, out);
+        if (!decided)
+          return std::unexpected(std::move(decided.error()));
+        return accept();
+      },
+      command);
 }
 
 } // namespace acta::domain

@@ -5,6 +5,9 @@
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/command_options.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/runtime/detail/envelope.hpp>
+#include <acta/runtime/detail/waiting_caller.hpp>
+#include <acta/runtime/engine_counters.hpp>
 #include <acta/runtime/engine_options.hpp>
 #include <acta/runtime/receipt.hpp>
 #include <acta/runtime/upcasters.hpp>
@@ -27,14 +30,6 @@ class actor_system;
 
 namespace acta::runtime {
 
-/// Counts since the engine was opened. Read at any time from any thread; each is exact, together
-/// they may be some microseconds apart.
-struct engine_counters {
-  std::uint64_t commits = 0;
-  std::uint64_t events = 0;
-  std::uint64_t live_aggregates = 0; ///< Actors now in memory.
-};
-
 /// Runs aggregates over a log: each stream is one CAF actor that handles one command at a time.
 ///
 /// Lifecycle: open() takes the log; the destructor stops. stop() refuses new commands and waits
@@ -55,9 +50,10 @@ public:
   /// checked. Errors: those of the log and of the index;
   /// errc::incompatible_schema if the aggregates would misread stored events (see
   /// storage::register_schemas()); errc::invalid_argument for upcasters (see upcasters::bind()).
-  template <domain::aggregate... Aggregates>
+  template <class... Aggregates>
   [[nodiscard]] static result<std::unique_ptr<engine>> open(std::unique_ptr<storage::event_log> log,
                                                             const engine_options& options = {}) {
+    (domain::require_aggregate<Aggregates>(), ...);
     std::vector<registration> types;
     (types.push_back({&detail::typed_aggregate<Aggregates>::tag,
                       std::make_unique<detail::typed_aggregate<Aggregates>>()}),
@@ -69,39 +65,46 @@ public:
   engine(const engine&) = delete;
   engine& operator=(const engine&) = delete;
 
-  /// Sends a command to an aggregate and returns at once; `handler` gets the outcome. Commands of
-  /// one caller to one aggregate are handled in order. On an error (errc::overloaded,
-  /// engine_stopped, commit_failed, invalid_argument) nothing was sent and `handler` is not called.
-  template <domain::aggregate Aggregate>
-  [[nodiscard]] result<void> tell(const stream_id& stream,
-                                  std::type_identity_t<typename Aggregate::command> command,
-                                  outcome_handler handler, const command_options& options = {}) {
+  /// Sends a command, `Aggregate::command` or one of its alternatives, and returns at once; `handler`
+  /// gets the outcome: a receipt, with the reply where the command has one. Commands of one caller
+  /// to one aggregate are handled in order. On an error nothing was sent and `handler` is not
+  /// called: errc::overloaded (naming what is full), engine_stopped, commit_failed,
+  /// invalid_argument, too_large.
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] result<void> tell(const stream_id& stream, Command command,
+                                  std::type_identity_t<outcome_handler_for<Command>> handler,
+                                  const command_options& options = {}) {
     return send(&detail::typed_aggregate<Aggregate>::tag, stream,
-                std::make_unique<detail::typed_envelope<Aggregate>>(std::move(command), options.id,
-                                                                    std::move(handler)));
+                std::make_unique<detail::typed_envelope<Aggregate, Command>>(
+                  std::move(command), options, std::move(handler)),
+                options);
   }
 
-  /// As tell(), and waits for the outcome. Not from an outcome handler or an actor: it blocks.
-  template <domain::aggregate Aggregate>
-  [[nodiscard]] outcome ask(const stream_id& stream,
-                            std::type_identity_t<typename Aggregate::command> command,
-                            const command_options& options = {}) {
-    return wait_for_outcome([&](outcome_handler handler) {
-      return tell<Aggregate>(stream, std::move(command), std::move(handler), options);
-    });
+  /// As tell(), and waits for the outcome, for command_options::wait_for_outcome at most. Not from
+  /// an outcome handler or an actor: it blocks.
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] outcome_for<Command> ask(const stream_id& stream, Command command,
+                                         const command_options& options = {}) {
+    return detail::wait_for_outcome<outcome_for<Command>>(
+      options.wait_for_outcome, [&](auto handler) {
+        return tell<Aggregate>(stream, std::move(command), std::move(handler), options);
+      });
   }
 
   /// The same by integer key.
-  template <domain::aggregate Aggregate>
-  [[nodiscard]] result<void> tell(std::uint64_t key,
-                                  std::type_identity_t<typename Aggregate::command> command,
-                                  outcome_handler handler, const command_options& options = {}) {
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] result<void> tell(std::uint64_t key, Command command,
+                                  std::type_identity_t<outcome_handler_for<Command>> handler,
+                                  const command_options& options = {}) {
     return tell<Aggregate>(stream<Aggregate>(key), std::move(command), std::move(handler), options);
   }
-  template <domain::aggregate Aggregate>
-  [[nodiscard]] outcome ask(std::uint64_t key,
-                            std::type_identity_t<typename Aggregate::command> command,
-                            const command_options& options = {}) {
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] outcome_for<Command> ask(std::uint64_t key, Command command,
+                                         const command_options& options = {}) {
     return ask<Aggregate>(stream<Aggregate>(key), std::move(command), options);
   }
 
@@ -181,6 +184,17 @@ public:
   /// Those of engine_options, for who reads the log past this engine.
   [[nodiscard]] const runtime::upcasters& upcasters() const noexcept;
   [[nodiscard]] engine_counters counters() const noexcept;
+  /// Of the commands of one category.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] command_counters counters() const {
+    return counters_of(&detail::typed_aggregate<Aggregate>::tag);
+  }
+  /// Where the time of its commands went, of those that engine_options::latency_sample picks. Takes
+  /// some 100 us to copy, and stops nobody.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] command_latencies latencies() const {
+    return latencies_of(&detail::typed_aggregate<Aggregate>::tag);
+  }
   /// Why the engine no longer accepts commands, if a commit failed.
   [[nodiscard]] std::optional<error> failed() const;
 
@@ -207,11 +221,12 @@ private:
                                                             const engine_options& options,
                                                             std::vector<registration> types);
   [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
-                                  std::unique_ptr<detail::envelope> command);
+                                  std::unique_ptr<detail::envelope> command,
+                                  const command_options& options);
   [[nodiscard]] outcome truncate(const void* tag, const stream_id& stream, bool removes);
   [[nodiscard]] category_id category_of(const void* tag) const;
-  [[nodiscard]] static outcome
-  wait_for_outcome(const std::function<result<void>(outcome_handler)>& start);
+  [[nodiscard]] command_counters counters_of(const void* tag) const;
+  [[nodiscard]] command_latencies latencies_of(const void* tag) const;
 
   std::unique_ptr<implementation> implementation_;
 };

@@ -4,6 +4,7 @@
 #include <acta/base/error.hpp>
 #include <acta/base/limits.hpp>
 #include <acta/domain/upcaster.hpp>
+#include <acta/runtime/failure_report.hpp>
 #include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_index.hpp>
 
@@ -15,6 +16,8 @@
 
 namespace acta::runtime {
 
+class interceptor;
+
 struct engine_options {
   /// Threads that run aggregates. 0: one for each core but one, which is left to the committer, and
   /// at least one.
@@ -22,6 +25,8 @@ struct engine_options {
   /// Commands taken and not yet settled; one more is refused with errc::overloaded. About 250 bytes
   /// of memory each, plus the command.
   std::size_t max_in_flight = limits::default_max_in_flight;
+  /// Commands that wait for one aggregate; one more is refused with errc::overloaded.
+  std::size_t max_mailbox = limits::default_max_mailbox;
   /// Command ids each aggregate remembers: see limits::default_repeat_window.
   std::size_t repeat_window = limits::default_repeat_window;
   /// Of the index of streams. When it falls behind the log, by more events than a 64th of its
@@ -41,6 +46,13 @@ struct engine_options {
   /// it should have been. By any of the engine's threads, at the same time too; must be quick and
   /// not throw.
   std::function<void(const error&)> warning{};
+  /// Called when an aggregate or a commit fails: see failure_report. As `warning`.
+  std::function<void(const failure_report&)> watch{};
+  /// Asked before every command, in this order. Each must outlive the engine.
+  std::vector<interceptor*> interceptors{};
+  /// Every so many-th command of a caller's thread is timed: see engine::latencies(). 1: each; 0:
+  /// none.
+  unsigned latency_sample = limits::default_latency_sample;
   /// Dates the records, once a commit. Must outlive the engine.
   const acta::clock* clock = &wall_clock();
   /// What events that are no longer written have become; applied on every way of reading through

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -140,6 +141,12 @@ public:
   /// The newest position that a power loss leaves: the tail at `power`, behind it at `process`, 0
   /// at `memory`.
   [[nodiscard]] virtual log_position synced_tail() const noexcept = 0;
+
+  /// Calls `listener` whenever synced_tail() has moved at durability `process`, or cannot move any
+  /// more, with the reason; on the thread that syncs, which it must not hold up. In place of the one
+  /// before; when this returns, no call of that is under way. Elsewhere there are no calls.
+  using sync_listener = std::function<void(const result<log_position>&)>;
+  virtual void on_sync([[maybe_unused]] sync_listener listener) {}
 
   [[nodiscard]] virtual result<std::unique_ptr<log_snapshot>> snapshot() const = 0;
 

@@ -2,7 +2,6 @@
 
 #include <acta/base/schema.hpp>
 #include <acta/domain/aggregate.hpp>
-#include <acta/runtime/detail/envelope.hpp>
 
 #include <array>
 #include <cstddef>
@@ -26,7 +25,12 @@ struct event_description {
   std::span<const std::uint8_t> schema; ///< Empty if acta_add_schema() did not make its table.
 };
 
-/// The functions of one aggregate type, its state and commands behind untyped pointers.
+struct verified_event {
+  std::size_t index; ///< In Aggregate::events.
+  std::span<const std::byte> payload;
+};
+
+/// The functions of one aggregate type, its state behind an untyped pointer.
 class aggregate_type {
 public:
   virtual ~aggregate_type() = default;
@@ -39,16 +43,11 @@ public:
   [[nodiscard]] virtual void* make_state(state_place& place) const = 0;
   virtual void destroy_state(void* state) const noexcept = 0;
 
-  /// `from` must be a typed_envelope of this aggregate. May throw what the user's decide() throws.
-  [[nodiscard]] virtual domain::decision decide(const void* state, const envelope& from,
-                                                flatbuffers::FlatBufferBuilder& builder,
-                                                domain::event_sink& sink) const = 0;
   /// True if the payload is a well-formed event of this aggregate.
   [[nodiscard]] virtual bool verify(std::size_t event_index,
                                     std::span<const std::byte> payload) const noexcept = 0;
-  /// Applies an event that was verified.
-  virtual void evolve(void* state, std::size_t event_index,
-                      std::span<const std::byte> payload) const noexcept = 0;
+  /// Applies events that were verified: all, or none if an evolve() throws, which this passes on.
+  virtual void evolve(void* state, std::span<const verified_event> events) const = 0;
   [[nodiscard]] virtual bool closed(const void* state) const noexcept = 0;
 
   /// Of its snapshots; 0 if it has none, and then the two below are not called.
@@ -86,22 +85,22 @@ public:
       delete static_cast<state*>(untyped);
   }
 
-  [[nodiscard]] domain::decision decide(const void* untyped, const envelope& from,
-                                        flatbuffers::FlatBufferBuilder& builder,
-                                        domain::event_sink& sink) const override {
-    domain::emitter<Aggregate> out(builder, sink);
-    return domain::decide<Aggregate>(*static_cast<const state*>(untyped),
-                                     static_cast<const typed_envelope<Aggregate>&>(from).command(),
-                                     out);
-  }
-
   [[nodiscard]] bool verify(std::size_t event_index,
                             std::span<const std::byte> payload) const noexcept override {
     return verify(event_index, payload, typename Aggregate::events{});
   }
-  void evolve(void* untyped, std::size_t event_index,
-              std::span<const std::byte> payload) const noexcept override {
-    apply(*static_cast<state*>(untyped), event_index, payload, typename Aggregate::events{});
+  void evolve(void* untyped, std::span<const verified_event> events) const override {
+    auto& now = *static_cast<state*>(untyped);
+    if constexpr (domain::evolves_noexcept<Aggregate>) {
+      for (const auto& one : events)
+        apply(now, one, typename Aggregate::events{});
+    } else {
+      state tried(now);
+      for (const auto& one : events)
+        apply(tried, one, typename Aggregate::events{});
+      using std::swap;
+      swap(now, tried);
+    }
   }
 
   [[nodiscard]] bool closed(const void* untyped) const noexcept override {
@@ -156,13 +155,12 @@ private:
   }
 
   template <class... Events>
-  static void apply(state& now, std::size_t event_index, std::span<const std::byte> payload,
-                    domain::event_list<Events...>) noexcept {
+  static void apply(state& now, const verified_event& one, domain::event_list<Events...>) {
     std::size_t index = 0;
-    (void)((index++ == event_index && (apply_one<Events>(now, payload), true)) || ...);
+    (void)((index++ == one.index && (apply_one<Events>(now, one.payload), true)) || ...);
   }
   template <class Event>
-  static void apply_one(state& now, std::span<const std::byte> payload) noexcept {
+  static void apply_one(state& now, std::span<const std::byte> payload) {
     Aggregate::evolve(now, *flatbuffers::GetRoot<Event>(payload.data()));
   }
 };

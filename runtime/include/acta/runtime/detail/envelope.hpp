@@ -1,51 +1,168 @@
 #pragma once
 
+#include <acta/base/clock.hpp>
+#include <acta/base/expected_version.hpp>
 #include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
+#include <acta/runtime/command_options.hpp>
 #include <acta/runtime/receipt.hpp>
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <typeinfo>
 #include <utility>
+#include <variant>
+#include <vector>
 
+/// How the engine's compiled part handles commands whose types it does not know.
 namespace acta::runtime::detail {
 
-/// One command on its way: from the caller to the aggregate's actor to the committer. Owned by
-/// whoever has it; ends in settle().
-class envelope {
-public:
-  envelope(command_id id, outcome_handler&& handler) noexcept
-      : id_(id), handler_(std::move(handler)) {}
-  envelope(const envelope&) = delete;
-  envelope& operator=(const envelope&) = delete;
-  virtual ~envelope() = default;
+class envelope;
 
-  [[nodiscard]] const command_id& id() const noexcept { return id_; }
-  [[nodiscard]] bool has_handler() const noexcept { return static_cast<bool>(handler_); }
+/// What is on its way from a caller through the committer and has to be answered. Owned by whoever
+/// has it; ends in settle().
+class request {
+public:
+  request() = default;
+  request(const request&) = delete;
+  request& operator=(const request&) = delete;
+  virtual ~request() = default;
 
   /// Room for what carries it through the actor's mailbox, so that a command is one allocation.
   static constexpr std::size_t carrier_size = 96;
   [[nodiscard]] void* carrier() noexcept { return carrier_.data(); }
 
-  /// Gives the caller its outcome. Once.
-  void settle(outcome&& how) noexcept { handler_(std::move(how)); }
+  /// Gives the caller his outcome. Once.
+  virtual void settle(outcome&& how) noexcept = 0;
+  /// Null for what is no command.
+  [[nodiscard]] virtual const envelope* as_command() const noexcept { return nullptr; }
+  [[nodiscard]] envelope* as_command() noexcept {
+    return const_cast<envelope*>(std::as_const(*this).as_command());
+  }
 
 private:
-  command_id id_;
-  outcome_handler handler_;
   alignas(8) std::array<std::byte, carrier_size> carrier_; // raw until it is used
 };
 
-template <domain::aggregate Aggregate>
-class typed_envelope final : public envelope {
-public:
-  typed_envelope(typename Aggregate::command&& command, command_id id, outcome_handler&& handler)
-      : envelope(id, std::move(handler)), command_(std::move(command)) {}
+/// When a sampled command passed; see command_latencies. In ns of the monotonic clock.
+struct stage_times {
+  std::int64_t sent = 0; ///< 0: it is not sampled.
+  std::int64_t begun = 0;
+  std::int64_t staged = 0;
+};
 
-  [[nodiscard]] const typename Aggregate::command& command() const noexcept { return command_; }
+/// One command, from the caller to the aggregate's actor to the committer.
+class envelope : public request {
+public:
+  explicit envelope(const command_options& with) noexcept
+      : id_(with.id), expected_(with.expected), deadline_ns_(with.deadline_ns),
+        answered_(with.answered) {}
+
+  [[nodiscard]] const command_id& id() const noexcept { return id_; }
+  [[nodiscard]] const expected_version& expected() const noexcept { return expected_; }
+  [[nodiscard]] std::int64_t deadline_ns() const noexcept { return deadline_ns_; }
+  [[nodiscard]] acknowledgement answered() const noexcept { return answered_; }
+  [[nodiscard]] std::span<const std::byte> metadata() const noexcept { return metadata_; }
+  void set_metadata(std::vector<std::byte> encoded) noexcept { metadata_ = std::move(encoded); }
+
+  [[nodiscard]] stage_times& times() noexcept { return times_; }
+  /// The interceptors whose before() was called.
+  [[nodiscard]] std::size_t intercepted() const noexcept { return intercepted_; }
+  void count_interceptor() noexcept { ++intercepted_; }
+
+  [[nodiscard]] const envelope* as_command() const noexcept final { return this; }
+  using request::as_command;
+
+  [[nodiscard]] virtual bool has_handler() const noexcept = 0;
+  /// Calls decide() of the command's own aggregate, whose state this must be, and keeps the reply.
+  /// May throw what that throws.
+  [[nodiscard]] virtual domain::decision decide(const void* state,
+                                                flatbuffers::FlatBufferBuilder& builder,
+                                                domain::event_sink& sink, const clock& now) = 0;
+  /// The command, if it is of this type or holds one of it; or else null.
+  [[nodiscard]] virtual const void* command(const std::type_info& type) const noexcept = 0;
 
 private:
-  typename Aggregate::command command_;
+  command_id id_;
+  expected_version expected_;
+  std::int64_t deadline_ns_;
+  acknowledgement answered_;
+  std::uint32_t intercepted_ = 0;
+  stage_times times_;
+  std::vector<std::byte> metadata_;
+};
+
+template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
+class typed_envelope final : public envelope {
+public:
+  typed_envelope(Command&& command, const command_options& with,
+                 outcome_handler_for<Command>&& handler)
+      : envelope(with), command_(std::move(command)), handler_(std::move(handler)) {}
+
+  [[nodiscard]] bool has_handler() const noexcept override { return static_cast<bool>(handler_); }
+
+  [[nodiscard]] domain::decision decide(const void* state, flatbuffers::FlatBufferBuilder& builder,
+                                        domain::event_sink& sink, const clock& now) override {
+    domain::emitter<Aggregate> out(builder, sink, now);
+    auto decided = domain::decide<Aggregate>(*static_cast<const typename Aggregate::state*>(state),
+                                             command_, out);
+    if constexpr (domain::has_reply<Command>) {
+      if (!decided)
+        return std::unexpected(std::move(decided.error()));
+      reply_.emplace(std::move(*decided));
+      return domain::accept();
+    } else {
+      return decided;
+    }
+  }
+
+  void settle(outcome&& how) noexcept override {
+    if constexpr (domain::has_reply<Command>) {
+      if (how)
+        handler_(receipt_for<Command>{*how, std::move(reply_)});
+      else
+        handler_(std::unexpected(std::move(how.error())));
+    } else {
+      handler_(std::move(how));
+    }
+  }
+
+  [[nodiscard]] const void* command(const std::type_info& type) const noexcept override {
+    if (type == typeid(Command))
+      return &command_;
+    return alternative(type, command_);
+  }
+
+private:
+  template <class... Commands>
+  [[nodiscard]] static const void* alternative(const std::type_info& type,
+                                               const std::variant<Commands...>& of) noexcept {
+    const void* found = nullptr;
+    (void)((type == typeid(Commands) && (found = std::get_if<Commands>(&of), true)) || ...);
+    return found;
+  }
+  template <class Other>
+  [[nodiscard]] static const void* alternative(const std::type_info&, const Other&) noexcept {
+    return nullptr;
+  }
+
+  struct nothing {};
+  template <class Of>
+  struct reply_place {
+    using type = nothing;
+  };
+  template <domain::has_reply Of>
+  struct reply_place<Of> {
+    using type = std::optional<typename Of::reply>;
+  };
+
+  Command command_;
+  outcome_handler_for<Command> handler_;
+  [[no_unique_address]] typename reply_place<Command>::type reply_{};
 };
 
 } // namespace acta::runtime::detail

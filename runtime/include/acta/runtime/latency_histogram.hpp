@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
-namespace acta::sim {
+namespace acta::runtime {
 
 /// Counts durations in buckets that are at most 0.8 % wide, from 0 ns to 292 years, in 59 KiB: the
 /// layout of HdrHistogram (Gil Tene) with 128 buckets to each power of two. Not thread-safe.
@@ -36,8 +37,10 @@ public:
   }
 
 private:
+  friend class shared_latency_histogram;
   static constexpr unsigned exact_bits = 7; ///< Values below 2^(7+1) have a bucket each.
   static constexpr std::size_t buckets_per_power = std::size_t{1} << exact_bits;
+  static constexpr std::size_t bucket_count = (64 - exact_bits + 1) * buckets_per_power;
 
   [[nodiscard]] static std::size_t bucket_of(std::uint64_t value) noexcept {
     const auto width = static_cast<unsigned>(std::bit_width(value));
@@ -51,9 +54,34 @@ private:
     return first + (std::uint64_t{1} << shift) - 1;
   }
 
-  std::array<std::uint64_t, (64 - exact_bits + 1) * buckets_per_power> buckets_{};
+  std::array<std::uint64_t, bucket_count> buckets_{};
   std::uint64_t count_ = 0;
   std::uint64_t max_ = 0;
 };
 
-} // namespace acta::sim
+/// The same, recorded by one thread while others read: none waits. What is read is what was
+/// recorded before, and perhaps some of what is being recorded.
+class shared_latency_histogram {
+public:
+  /// By one thread at a time, which the caller sees to.
+  void record(std::int64_t nanoseconds) noexcept {
+    const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(0, nanoseconds));
+    auto& bucket = buckets_[latency_histogram::bucket_of(value)];
+    bucket.store(bucket.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (value > max_.load(std::memory_order_relaxed))
+      max_.store(value, std::memory_order_relaxed);
+  }
+  [[nodiscard]] latency_histogram read() const noexcept {
+    latency_histogram now;
+    for (std::size_t i = 0; i < buckets_.size(); ++i)
+      now.count_ += now.buckets_[i] = buckets_[i].load(std::memory_order_relaxed);
+    now.max_ = max_.load(std::memory_order_relaxed);
+    return now;
+  }
+
+private:
+  std::array<std::atomic<std::uint64_t>, latency_histogram::bucket_count> buckets_{};
+  std::atomic<std::uint64_t> max_{0};
+};
+
+} // namespace acta::runtime
