@@ -13,7 +13,6 @@
 #include <array>
 #include <exception>
 #include <limits>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -132,10 +131,7 @@ void aggregate::handle_in_turn(std::unique_ptr<Message> message) noexcept {
   ensure(turn_.exchange(1, std::memory_order_acquire) == 0, "two threads in one aggregate");
   ++handled_;
   auto& to = core_.committer->staging_of(stream());
-  {
-    const std::lock_guard guard(to.producer());
-    to.seal(process(std::move(message), to));
-  }
+  to.seal(process(std::move(message), to));
   core_.committer->wake();
   turn_.store(0, std::memory_order_release);
 }

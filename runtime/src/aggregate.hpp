@@ -20,7 +20,7 @@
 namespace acta::runtime {
 
 /// The state of one aggregate and what happens to a command that reaches it. Knows no actor: the
-/// actor that owns it calls handle() with one command at a time, from whichever thread runs it.
+/// actor that owns it calls handle() with one command at a time, on the thread of its worker.
 class aggregate {
 public:
   /// `actor` is the one it belongs to.
@@ -78,8 +78,7 @@ private:
   mailbox& actor_;
   void* state_ = nullptr; ///< Null until loaded.
   std::uint64_t version_ = 0;
-  /// Handed from thread to thread with the actor: acquired before and released after each command.
-  /// The actor's mailbox orders this already; it is said here for readers and for tsan.
+  /// Taken before and given back after each command, to find out if a second thread came.
   std::atomic<std::uint32_t> turn_{0};
   std::uint32_t events_since_snapshot_ = 0;
   alignas(8) detail::state_place place_; ///< Raw, unless state_ is there.

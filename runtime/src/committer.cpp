@@ -2,6 +2,7 @@
 
 #include "log_errand.hpp"
 #include "prefetch.hpp"
+#include "shard.hpp"
 #include "snapshot_writer.hpp"
 #include "thread_name.hpp"
 
@@ -31,8 +32,12 @@ committer::~committer() {
 }
 
 staging& committer::staging_of(const stream_id& stream) noexcept {
-  const auto shards = shards_.size() - 1;
-  return shards == 1 ? *shards_.front() : *shards_[(stream_hash(stream) >> 32U) % shards];
+  return *shards_[shard_of(stream, shards_.size() - 1)];
+}
+
+void committer::stage(settlement&& one) {
+  const std::lock_guard guard(stage_mutex_);
+  shards_.back()->seal(std::move(one));
 }
 
 // Sleeping and waking: the committer sets sleeping_ and then looks at the sealed counts; a producer

@@ -39,8 +39,9 @@ public:
 
   /// Where the aggregate of this stream stages: always the same place, which keeps its order.
   [[nodiscard]] staging& staging_of(const stream_id& stream) noexcept;
-  /// Where the housekeeper stages its answers.
-  [[nodiscard]] staging& staging_of_housekeeper() noexcept { return *shards_.back(); }
+  /// Stages what is no aggregate's, and has no records: the housekeeper's answers, and errands. Any
+  /// thread; wake() must follow.
+  void stage(settlement&& one);
 
   /// Makes the committer look, after a seal().
   void wake() noexcept;
@@ -81,7 +82,8 @@ private:
 
   core& core_;
   housekeeper& housekeeper_;
-  std::vector<std::unique_ptr<staging>> shards_; ///< The last one is the housekeeper's.
+  std::vector<std::unique_ptr<staging>> shards_; ///< The last one is that of stage().
+  std::mutex stage_mutex_;                       ///< Makes those who call stage() one producer.
 
   // Of the thread: one commit's worth, memory kept.
   std::vector<std::span<const std::byte>> records_;

@@ -3,6 +3,7 @@
 #include "caf/actor_host.hpp"
 #include "committer.hpp"
 #include "core.hpp"
+#include "cores.hpp"
 #include "housekeeper.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
@@ -28,8 +29,27 @@ namespace acta::runtime {
 
 namespace {
 
-[[nodiscard]] unsigned default_workers() noexcept {
-  return std::max(2U, std::thread::hardware_concurrency()) - 1U;
+[[nodiscard]] unsigned default_workers() {
+  return std::max(2U, static_cast<unsigned>(usable_cores().size())) - 1U;
+}
+
+/// After the number of workers is known.
+[[nodiscard]] result<void> check_threads(const engine_options& options) {
+  const auto cores = usable_cores().size();
+  if (options.workers <= cores)
+    return {};
+  if (options.wait == waiting::spin)
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::wait is spin with {} workers, and this process may "
+                               "use {} cores: threads that spin for one another's core take "
+                               "milliseconds; set workers to {} at most, or wait to park",
+                               options.workers, cores, cores));
+  if (options.pin_workers)
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::pin_workers is set with {} workers, and this "
+                               "process may use {} cores: set workers to {} at most",
+                               options.workers, cores, cores));
+  return {};
 }
 
 [[nodiscard]] result<void> check(const engine_options& options) {
@@ -94,6 +114,8 @@ public:
   }
 
   [[nodiscard]] result<void> start() {
+    if (auto checked = check_threads(core_.options); !checked)
+      return checked;
     if (auto upcast = bind_upcasters(); !upcast)
       return upcast;
     if (auto registered = storage::register_schemas(*core_.log, schemas_); !registered)
@@ -104,7 +126,7 @@ public:
     core_.index = std::move(*index);
     ensure(core_.index->watermark() == core_.log->tail(), "nobody else writes this log");
     start_snapshots();
-    host_.emplace(core_.options.workers);
+    host_.emplace(core_.options);
     registry_.emplace(core_, *host_);
     housekeeper_.emplace(core_, *registry_);
     core_.committer =

@@ -140,9 +140,7 @@ void housekeeper::do_work(work& todo) {
       one.failure = std::make_unique<error>(indexed.error());
       return std::move(one);
     }();
-    auto& to = core_.committer->staging_of_housekeeper();
-    const std::lock_guard guard(to.producer());
-    to.seal(std::move(end));
+    core_.committer->stage(std::move(end));
   }
   if (!todo.repeats.empty())
     core_.committer->wake();

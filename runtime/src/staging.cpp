@@ -137,7 +137,7 @@ void staging::seal(settlement&& end) {
   sealed_until_ = write_;
   prefetch(write_.in->data + write_.offset, lines_of_a_command, 64);
   // seq_cst: the committer, about to sleep, and the caller, about to wake it, must not both miss
-  // what the other wrote. Only one producer at a time, so the load needs no order.
+  // what the other wrote. There is one producer, so the load needs no order.
   sealed_.store(sealed_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
 }
 

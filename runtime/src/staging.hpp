@@ -20,8 +20,8 @@ namespace acta::runtime {
 /// Operation: a chain of blocks, filled with frames: records, and after the records of each command
 /// its settlement. seal() makes a whole command visible at once.
 ///
-/// Concurrency: one producer at a time (lock producer() from the first reserve() to seal() or
-/// discard()) and one consumer, the committer. The only thing they share is the count of sealed
+/// Concurrency: one producer, the worker of the shard, and one consumer, the committer. The only
+/// thing they share is the count of sealed
 /// commands: the producer raises it (seq_cst, thus release) after everything of the command is
 /// written, and the consumer reads (acquire) no more frames than that many commands have, so
 /// everything it reads happened before. Blocks the consumer is done with come back through a mutex.
@@ -33,8 +33,6 @@ public:
   staging& operator=(const staging&) = delete;
 
   // -- producer ---------------------------------------------------------------
-
-  [[nodiscard]] std::mutex& producer() noexcept { return producer_; }
 
   /// Room for a record of `size` bytes (a multiple of 8), 8-byte aligned, as part of the command in
   /// hand. It stays in place until the committer releases it.
@@ -74,7 +72,6 @@ private:
   [[nodiscard]] std::unique_ptr<block> fresh_block(std::size_t min_size);
   void recycle(std::unique_ptr<block> used);
 
-  std::mutex producer_;
   place write_;
   place sealed_until_; ///< Where write_ was at the last seal.
   std::vector<std::span<std::byte>> reserved_;

@@ -72,11 +72,7 @@ result<storage::truncation_ids> truncator::ids_of(const category_entry& category
         return found ? result<void>{} : std::unexpected(found.error());
       },
       std::move(handler));
-    auto& to = core_.committer->staging_of_housekeeper();
-    {
-      const std::lock_guard producer(to.producer());
-      to.seal({.command = std::move(errand), .how = settlement::kind::errand});
-    }
+    core_.committer->stage({.command = std::move(errand), .how = settlement::kind::errand});
     core_.committer->wake();
     return admitted;
   });

@@ -15,7 +15,8 @@ namespace acta::runtime {
 /// this class and background_actor.
 class actor_host {
 public:
-  explicit actor_host(unsigned workers);
+  /// The options must outlive it.
+  explicit actor_host(const engine_options& options);
   ~actor_host();
   actor_host(const actor_host&) = delete;
   actor_host& operator=(const actor_host&) = delete;

@@ -15,10 +15,25 @@
 
 namespace acta::runtime {
 
+/// How a worker waits for commands.
+enum class waiting {
+  park,  ///< It sleeps until it is woken, which takes microseconds.
+  yield, ///< It looks again and again, and lets others go first: a core is busy, and nobody waits.
+  spin,  ///< It does nothing but look: woken in well under a microsecond. The core is its own.
+};
+
 struct engine_options {
-  /// Threads that run aggregates. 0: one for each core but one, which is left to the committer, and
-  /// at least one.
+  /// Threads that run aggregates, each its share, by stream. 0: one for each core the calling
+  /// thread may use but one, which is left to the committer, and at least one.
   unsigned workers = 0;
+  /// Each worker stays on one core of those that the thread that opens the engine may use, from the
+  /// last: what it works on stays in that core's cache. No more workers than cores then:
+  /// errc::invalid_argument.
+  bool pin_workers = false;
+  /// Threads that spin take the core of whoever they wait for if there are more of them than cores,
+  /// which costs milliseconds: so many workers are refused, errc::invalid_argument. Other threads
+  /// that spin, and other engines', are the caller's to count.
+  waiting wait = waiting::park;
   /// Commands taken and not yet settled; one more is refused with errc::overloaded. About 250 bytes
   /// of memory each, plus the command.
   std::size_t max_in_flight = limits::default_max_in_flight;
