@@ -9,7 +9,7 @@ namespace acta::runtime {
 /// One of an engine's standing works: committing, keeping house, saving snapshots. It is done in
 /// rounds, and does not know by whom: a thread of its own, the worker, or a test.
 ///
-/// Concurrency: one thread at a time calls step(). wake() and ready() may be called by any.
+/// Concurrency: one thread does it, and calls everything but wake(), which any may call.
 class chore {
 public:
   chore() = default;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "callers.hpp"
 #include "staging.hpp"
 
 #include <acta/base/clock.hpp>
@@ -50,6 +51,7 @@ struct core {
   std::vector<category_entry> categories; // by position of the aggregate in engine::open<...>
   std::unique_ptr<runtime::snapshot_writer> snapshots; ///< If a category has any.
   std::unique_ptr<runtime::committer> committer;
+  runtime::callers callers;
 
   [[nodiscard]] const category_entry* find(category_id id) const noexcept {
     for (const auto& one : categories)

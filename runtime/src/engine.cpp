@@ -1,6 +1,8 @@
 #include <acta/runtime/engine.hpp>
 
 #include "caf/actor_host.hpp"
+#include "callers.hpp"
+#include "chore_thread.hpp"
 #include "committer.hpp"
 #include "core.hpp"
 #include "cores.hpp"
@@ -8,7 +10,6 @@
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
 #include "truncator.hpp"
-#include "wait_for_outcome.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/storage/schema.hpp>
@@ -35,6 +36,12 @@ namespace {
 
 /// After the number of workers is known.
 [[nodiscard]] result<void> check_threads(const engine_options& options) {
+  if (options.commit == commit_by::worker && options.workers != 1)
+    return failure(
+      errc::invalid_argument,
+      fmt::format("engine_options::commit is by the worker, and there are {}: only one "
+                  "may write the log; set workers to 1, or commit to own_thread",
+                  options.workers));
   const auto cores = usable_cores().size();
   if (options.workers <= cores)
     return {};
@@ -77,7 +84,7 @@ public:
   implementation(std::unique_ptr<storage::event_log> log, const engine_options& options) {
     core_.options = options;
     if (core_.options.workers == 0)
-      core_.options.workers = default_workers();
+      core_.options.workers = options.commit == commit_by::worker ? 1 : default_workers();
     constexpr auto countable = std::numeric_limits<std::int64_t>::max();
     core_.options.max_in_flight = std::min<std::size_t>(options.max_in_flight, countable);
     core_.log = std::move(log);
@@ -132,6 +139,7 @@ public:
     core_.committer =
       std::make_unique<runtime::committer>(core_, *housekeeper_, core_.options.workers);
     truncator_.emplace(core_, *housekeeper_, *registry_, [this] { return admit(); });
+    start_chores();
     accepting_.store(true, std::memory_order_seq_cst);
     return {};
   }
@@ -205,11 +213,18 @@ public:
     if (!accepting_.exchange(false, std::memory_order_seq_cst))
       return;
     core_.committer->drain();
-    housekeeper_->stop();
-    core_.committer->stop();
-    if (core_.snapshots != nullptr)
-      core_.snapshots->stop();
+    if (housekeeper_thread_)
+      housekeeper_thread_->stop();
+    housekeeper_->end();
+    if (committer_thread_) // else the worker commits, which has nothing to commit any more
+      committer_thread_->stop();
+    if (snapshot_thread_)
+      snapshot_thread_->stop();
     registry_->clear(); // the host goes on, for projectors and others' actors, until the end
+  }
+
+  [[nodiscard]] outcome wait(detail::pending_outcome& pending) noexcept {
+    return core_.callers.wait(pending);
   }
 
   [[nodiscard]] core& shared() noexcept { return core_; }
@@ -250,6 +265,20 @@ private:
   }
 
   std::vector<storage::event_schema> schemas_; ///< Of the program; for start().
+
+  /// Finds somebody for each. Nothing is to be done yet.
+  void start_chores() {
+    const auto& options = core_.options;
+    if (options.wait == waiting::spin)
+      core_.callers.may_spin(static_cast<int>(usable_cores().size() - options.workers));
+    housekeeper_thread_.emplace(*housekeeper_, "acta.housekeep");
+    if (core_.snapshots != nullptr)
+      snapshot_thread_.emplace(*core_.snapshots, "acta.snapshots", snapshot_writer::pause);
+    if (options.commit == commit_by::worker)
+      host_->add(*core_.committer);
+    else
+      committer_thread_.emplace(*core_.committer, "acta.committer");
+  }
 
   void start_snapshots() {
     const auto has_any = [](const category_entry& one) {
@@ -292,6 +321,10 @@ private:
   std::optional<housekeeper> housekeeper_;
   std::optional<truncator> truncator_;
   core core_;
+  // Behind what they work on.
+  std::optional<chore_thread> housekeeper_thread_;
+  std::optional<chore_thread> committer_thread_;
+  std::optional<chore_thread> snapshot_thread_;
   std::atomic<bool> accepting_{false};
   std::mutex stop_mutex_;
 };
@@ -337,8 +370,8 @@ result<void> engine::send(const void* tag, const stream_id& stream,
   return implementation_->send(tag, stream, std::move(command));
 }
 
-outcome engine::wait_for_outcome(const std::function<result<void>(outcome_handler)>& start) {
-  return runtime::wait_for_outcome(start);
+outcome engine::wait(detail::pending_outcome& pending) {
+  return implementation_->wait(pending);
 }
 
 outcome engine::truncate(const void* tag, const stream_id& stream, bool removes) {

@@ -57,6 +57,12 @@ public:
   /// where they are until release(); before that, the caller ends the settlements' lives.
   std::size_t take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
                    std::vector<settlement*>& settlements);
+  /// Commands sealed and not taken, and the bytes of their records. For a consumer that is the
+  /// producer too.
+  [[nodiscard]] std::size_t commands() const noexcept {
+    return sealed_.load(std::memory_order_relaxed) - taken_;
+  }
+  [[nodiscard]] std::size_t bytes() const noexcept { return sealed_bytes_ - taken_bytes_; }
   /// Gives the blocks of all that was taken back to the producer.
   void release();
 
@@ -75,10 +81,13 @@ private:
   place write_;
   place sealed_until_; ///< Where write_ was at the last seal.
   std::vector<std::span<std::byte>> reserved_;
+  std::size_t reserved_bytes_ = 0;
+  std::size_t sealed_bytes_ = 0;
   std::atomic<std::uint64_t> sealed_{0};
 
   alignas(64) place read_;
   std::uint64_t taken_ = 0;
+  std::size_t taken_bytes_ = 0;
   std::vector<block*> finished_; ///< Read to their end, not released.
 
   std::mutex free_mutex_;

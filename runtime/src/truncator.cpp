@@ -1,10 +1,10 @@
 #include "truncator.hpp"
 
+#include "callers.hpp"
 #include "committer.hpp"
 #include "housekeeper.hpp"
 #include "log_errand.hpp"
 #include "registry.hpp"
-#include "wait_for_outcome.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -23,7 +23,7 @@ outcome truncator::run(const category_entry& category, const stream_id& stream, 
   if (!order)
     return failure(order);
   order->removes = removes;
-  return wait_for_outcome([&](outcome_handler handler) {
+  return wait_for_outcome(core_.callers, [&](outcome_handler handler) {
     auto admitted = admit_();
     if (admitted)
       registry_.send(category, stream,
@@ -62,7 +62,7 @@ result<storage::truncation_ids> truncator::ids_of(const category_entry& category
   if (const auto known = ids_.find(category.id); known != ids_.end())
     return known->second;
   result<storage::truncation_ids> found;
-  const auto done = wait_for_outcome([&](outcome_handler handler) {
+  const auto done = wait_for_outcome(core_.callers, [&](outcome_handler handler) {
     auto admitted = admit_();
     if (!admitted)
       return admitted;

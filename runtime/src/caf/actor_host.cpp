@@ -39,6 +39,10 @@ mailbox& actor_host::spawn(core& shared, const category_entry& category, const s
   return *made;
 }
 
+void actor_host::add(chore& todo) noexcept {
+  scheduler::of(system()).first_worker().add(todo);
+}
+
 caf::actor_system& actor_host::system() noexcept {
   return implementation_->system();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../chore.hpp"
 #include "../core.hpp"
 #include "../mailbox.hpp"
 
@@ -24,6 +25,9 @@ public:
   /// Starts the actor of an aggregate. It lives until mailbox::drop(). Any thread.
   [[nodiscard]] mailbox& spawn(core& shared, const category_entry& category,
                                const stream_id& stream);
+
+  /// Has the first worker do a chore, besides the actors. Before there is anything to do.
+  void add(chore& todo) noexcept;
 
   [[nodiscard]] caf::actor_system& system() noexcept;
 

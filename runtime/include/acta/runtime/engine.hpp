@@ -5,6 +5,7 @@
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/command_options.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/runtime/detail/pending_outcome.hpp>
 #include <acta/runtime/engine_options.hpp>
 #include <acta/runtime/receipt.hpp>
 #include <acta/runtime/upcasters.hpp>
@@ -86,9 +87,9 @@ public:
   [[nodiscard]] outcome ask(const stream_id& stream,
                             std::type_identity_t<typename Aggregate::command> command,
                             const command_options& options = {}) {
-    return wait_for_outcome([&](outcome_handler handler) {
-      return tell<Aggregate>(stream, std::move(command), std::move(handler), options);
-    });
+    detail::pending_outcome pending;
+    auto sent = tell<Aggregate>(stream, std::move(command), pending.handler(), options);
+    return sent ? wait(pending) : outcome(std::unexpected(std::move(sent.error())));
   }
 
   /// The same by integer key.
@@ -210,8 +211,7 @@ private:
                                   std::unique_ptr<detail::envelope> command);
   [[nodiscard]] outcome truncate(const void* tag, const stream_id& stream, bool removes);
   [[nodiscard]] category_id category_of(const void* tag) const;
-  [[nodiscard]] static outcome
-  wait_for_outcome(const std::function<result<void>(outcome_handler)>& start);
+  [[nodiscard]] outcome wait(detail::pending_outcome& pending);
 
   std::unique_ptr<implementation> implementation_;
 };

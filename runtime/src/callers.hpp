@@ -1,0 +1,33 @@
+#pragma once
+
+#include <acta/runtime/detail/pending_outcome.hpp>
+#include <acta/runtime/receipt.hpp>
+
+#include <atomic>
+
+namespace acta::runtime {
+
+/// How callers wait for outcomes: asleep, or spinning as long as a core is left for it.
+class callers {
+public:
+  /// At most so many callers spin at a time. Before anybody waits.
+  void may_spin(int at_most) noexcept { spare_cores_ = at_most; }
+
+  /// Waits for the outcome of a command that was sent. Any thread that runs no actor.
+  [[nodiscard]] outcome wait(detail::pending_outcome& pending) noexcept;
+
+private:
+  int spare_cores_ = 0;
+  std::atomic<int> spinning_{0}; ///< A lone count: orders nothing.
+};
+
+/// Waits for what `start(handler)` sends to call the handler; where nothing was sent, says why.
+template <class Start>
+[[nodiscard]] outcome wait_for_outcome(callers& how, Start start) {
+  detail::pending_outcome pending;
+  if (auto sent = start(pending.handler()); !sent)
+    return failure(sent);
+  return how.wait(pending);
+}
+
+} // namespace acta::runtime
