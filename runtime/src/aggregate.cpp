@@ -18,7 +18,6 @@
 #include <array>
 #include <exception>
 #include <limits>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -143,15 +142,12 @@ void aggregate::handle_in_turn(std::unique_ptr<Message> message) noexcept {
   ensure(!actor_.busy.exchange(true, std::memory_order_acquire), "two threads in one aggregate");
   const auto number = actor_.handled.load(std::memory_order_relaxed) + 1;
   actor_.handled.store(number, std::memory_order_release);
-  auto& to = core_.committer->staging_of(stream());
-  {
-    const std::lock_guard guard(to.producer());
-    auto end = process(std::move(message), to);
-    // Also where nothing ever was, or where it could not be loaded, and after a removal.
-    if (version_ == 0 || removed_ || category_.type->closed(state_))
-      end.finished_after = number;
-    to.seal(std::move(end));
-  }
+  auto& to = core_.committer->staging_of(actor_.stream());
+  auto end = process(std::move(message), to);
+  // Also where nothing ever was, or where it could not be loaded, and after a removal.
+  if (version_ == 0 || removed_ || category_.type->closed(state_))
+    end.finished_after = number;
+  to.seal(std::move(end));
   core_.committer->wake();
   actor_.busy.store(false, std::memory_order_release);
 }
@@ -230,10 +226,10 @@ result<void> aggregate::check_before_loading(detail::envelope& command) {
 /// Of a caller who does not wait for the commit.
 void aggregate::answer_at_once(settlement& end) const {
   const bool failed = end.how == settlement::kind::failed;
-  auto how = failed ? outcome(std::unexpected(*end.failure))
-                    : outcome(receipt{.version = end.version,
-                                      .events = end.events,
-                                      .repeat = end.repeat});
+  auto how =
+    failed ? outcome(std::unexpected(*end.failure))
+           : outcome(receipt{
+               .version = end.version, .position = {}, .events = end.events, .repeat = end.repeat});
   answer(core_, end, std::move(how));
   end.answered = true;
   if (end.how == settlement::kind::repeat)
@@ -243,9 +239,9 @@ void aggregate::answer_at_once(settlement& end) const {
 settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging& to) {
   auto& scratch = thread_scratch();
   sink emitted(*this, *command, to, scratch.events);
-  auto decided = guarded([this] { return name(); }, "decide()", [&] {
-    return command->decide(state_, scratch.builder, emitted, *core_.options.clock);
-  });
+  auto decided = guarded(
+    [this] { return name(); }, "decide()",
+    [&] { return command->decide(state_, scratch.builder, emitted, *core_.options.clock); });
   auto done = decided ? emitted.check() : failure(decided);
   if (done && !*decided)
     done = std::unexpected(error(decided->error().code, std::move(decided->error().reason)));
@@ -300,11 +296,13 @@ void aggregate::count_events_since_snapshot(std::size_t events) noexcept {
 }
 
 result<flatbuffers::DetachedBuffer> aggregate::saved_state() const {
-  return guarded([this] { return name(); }, "saving a snapshot", [&] {
-    flatbuffers::FlatBufferBuilder builder; // not the thread's: it would keep the size it grew to
-    category_.type->save(state_, builder);
-    return builder.Release();
-  });
+  return guarded(
+    [this] { return name(); }, "saving a snapshot",
+    [&] {
+      flatbuffers::FlatBufferBuilder builder; // not the thread's: it would keep the size it grew to
+      category_.type->save(state_, builder);
+      return builder.Release();
+    });
 }
 
 /// A snapshot of the state as it is now, if it is time for one; or else null. The states that

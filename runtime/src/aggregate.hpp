@@ -19,7 +19,7 @@
 namespace acta::runtime {
 
 /// The state of one aggregate and what happens to a command that reaches it. Knows no actor: the
-/// actor that owns it calls handle() with one command at a time, from whichever thread runs it.
+/// actor that owns it calls handle() with one command at a time, on the thread of its worker.
 class aggregate {
 public:
   /// `actor` is the one it belongs to.

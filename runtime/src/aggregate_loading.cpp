@@ -24,7 +24,8 @@ namespace {
 } // namespace
 
 result<void> aggregate::make_state() {
-  const auto made = guarded([this] { return name(); }, "making its state", [&] { return category_.type->make_state(place_); });
+  const auto made = guarded([this] { return name(); }, "making its state",
+                            [&] { return category_.type->make_state(place_); });
   if (!made)
     return std::unexpected(made.error());
   state_ = *made;
@@ -118,11 +119,12 @@ result<bool> aggregate::restore(const storage::stream_snapshot& one,
     recent_.clear(); // the events have the ids that it may lack
     return false;
   }
-  const auto loaded = guarded([this] { return name(); }, "loading its snapshot", [&] {
-    return commands == recent_commands::loading::malformed
-             ? nullptr
-             : category_.type->load(place_, one.state);
-  });
+  const auto loaded = guarded([this] { return name(); }, "loading its snapshot",
+                              [&] {
+                                return commands == recent_commands::loading::malformed
+                                         ? nullptr
+                                         : category_.type->load(place_, one.state);
+                              });
   if (loaded && *loaded != nullptr) {
     state_ = *loaded;
     version_ = version;

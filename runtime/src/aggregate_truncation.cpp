@@ -104,7 +104,8 @@ result<void> aggregate::stage(const truncation_order& order, const storage::trun
 /// Forgets what led to the version. On an error everything is as it was.
 result<void> aggregate::begin_anew() {
   detail::state_place spare;
-  const auto tried = guarded([this] { return name(); }, "making its state", [&] { return category_.type->make_state(spare); });
+  const auto tried = guarded([this] { return name(); }, "making its state",
+                             [&] { return category_.type->make_state(spare); });
   if (!tried)
     return std::unexpected(tried.error());
   category_.type->destroy_state(*tried);

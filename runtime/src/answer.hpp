@@ -16,8 +16,7 @@ inline void answer(const core& shared, settlement& one, outcome&& how) {
   if (!shared.options.interceptors.empty())
     if (const auto* command = one.command->as_command()) {
       const auto stream = one.from->stream().get();
-      const command_view view(*command, stream,
-                              shared.categories[one.category].type->category());
+      const command_view view(*command, stream, shared.categories[one.category].type->category());
       for (auto left = command->intercepted(); left != 0; --left)
         shared.options.interceptors[left - 1]->after(view, how);
     }

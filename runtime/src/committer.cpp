@@ -4,12 +4,13 @@
 #include "durability_gate.hpp"
 #include "log_errand.hpp"
 #include "prefetch.hpp"
+#include "shard.hpp"
 #include "snapshot_writer.hpp"
-#include "thread_name.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -18,6 +19,9 @@ namespace acta::runtime {
 namespace {
 
 constexpr std::size_t commands_ahead = 4;
+/// After so many commands a worker that commits itself does so even if more wait: by then a commit
+/// costs little beside them, and the first has waited some milliseconds.
+constexpr std::size_t commands_of_a_commit = 4'096;
 
 } // namespace
 
@@ -25,41 +29,33 @@ committer::committer(core& shared, housekeeper& helper, std::size_t shards)
     : core_(shared), housekeeper_(helper) {
   for (std::size_t i = 0; i < shards + 1; ++i)
     shards_.push_back(std::make_unique<staging>());
-  thread_ = std::thread([this] { run(); });
 }
 
-committer::~committer() {
-  stop();
+staging& committer::staging_of(const compact_stream& stream) noexcept {
+  return *shards_[shard_of(stream, shards_.size() - 1)];
 }
 
-staging& committer::staging_of(const stream_id& stream) noexcept {
-  const auto shards = shards_.size() - 1;
-  return shards == 1 ? *shards_.front() : *shards_[(stream_hash(stream) >> 32U) % shards];
+void committer::stage(settlement&& one) {
+  const std::lock_guard guard(stage_mutex_);
+  shards_.back()->seal(std::move(one));
 }
 
-// Sleeping and waking: the committer sets sleeping_ and then looks at the sealed counts; a producer
-// raises a sealed count and then looks at sleeping_. All four are seq_cst, so at least one of them
-// sees what the other wrote: either the committer finds the command, or the producer wakes it.
-void committer::wake() noexcept {
-  if (sleeping_.load(std::memory_order_seq_cst) != 0
-      && sleeping_.exchange(0, std::memory_order_seq_cst) != 0)
-    sleeping_.notify_one();
+bool committer::ready() const noexcept {
+  return std::ranges::any_of(shards_, [](const auto& shard) { return shard->ready(); });
 }
 
-void committer::sleep() noexcept {
-  sleeping_.store(1, std::memory_order_seq_cst);
-  if (anything_ready() || stopping_.load(std::memory_order_seq_cst)) {
-    sleeping_.store(0, std::memory_order_relaxed);
-    return;
-  }
-  sleeping_.wait(1, std::memory_order_seq_cst);
+bool committer::urgent() const noexcept {
+  ensure(shards_.size() == 2, "the only worker commits");
+  const auto& staged = *shards_.front();
+  return staged.commands() >= commands_of_a_commit || staged.bytes() >= limits::max_commit_size;
 }
 
-bool committer::anything_ready() const noexcept {
-  for (const auto& shard : shards_)
-    if (shard->ready())
-      return true;
-  return false;
+bool committer::step() noexcept {
+  take();
+  if (settlements_.empty())
+    return false;
+  commit();
+  return true;
 }
 
 bool committer::admit() noexcept {
@@ -70,7 +66,7 @@ bool committer::admit() noexcept {
   return false;
 }
 
-// As with sleeping_: drain() says that it waits and then looks at the count, and this changes the
+// As with a bell: drain() says that it waits and then looks at the count, and this changes the
 // count and then looks whether somebody waits, all seq_cst.
 void committer::dismiss(std::int64_t commands) noexcept {
   ensure(in_flight_.fetch_sub(commands, std::memory_order_seq_cst) >= commands,
@@ -126,27 +122,6 @@ void committer::drain() noexcept {
     if (in_flight_.load(std::memory_order_seq_cst) == 0)
       return;
     draining_.wait(1, std::memory_order_seq_cst);
-  }
-}
-
-void committer::stop() noexcept {
-  if (!thread_.joinable())
-    return;
-  stopping_.store(true, std::memory_order_seq_cst);
-  wake();
-  thread_.join();
-}
-
-void committer::run() noexcept {
-  name_this_thread("acta.committer");
-  for (;;) {
-    take();
-    if (!settlements_.empty())
-      commit();
-    else if (stopping_.load(std::memory_order_seq_cst))
-      return;
-    else
-      sleep();
   }
 }
 

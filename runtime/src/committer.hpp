@@ -1,5 +1,6 @@
 #pragma once
 
+#include "chore.hpp"
 #include "core.hpp"
 #include "housekeeper.hpp"
 #include "settlement.hpp"
@@ -19,7 +20,6 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <thread>
 #include <vector>
 
 namespace acta::runtime {
@@ -27,25 +27,27 @@ namespace acta::runtime {
 /// Takes what the aggregates staged, appends it in one transaction, and answers the callers: group
 /// commit. While it syncs, the aggregates go on staging.
 ///
-/// Concurrency: one thread, the only writer of the log. It sleeps on `sleeping_`; see wake().
+/// Concurrency: the thread that does this chore is the only writer of the log: one of its own, or
+/// the only worker, between its jobs.
 /// Failure: the first failed append fails all commands in it and all that follow, since they were
 /// decided on states that never became true, and the engine has to be reopened.
-class committer {
+class committer final : public chore {
 public:
   using tail_listener = std::function<void(log_position)>;
 
   committer(core& shared, housekeeper& helper, std::size_t shards);
-  ~committer();
-  committer(const committer&) = delete;
-  committer& operator=(const committer&) = delete;
+
+  /// Commits what is staged, up to limits::max_commit_size, and answers it.
+  bool step() noexcept override;
+  [[nodiscard]] bool ready() const noexcept override;
+  /// True if enough is staged for one commit. For a worker that commits itself.
+  [[nodiscard]] bool urgent() const noexcept override;
 
   /// Where the aggregate of this stream stages: always the same place, which keeps its order.
-  [[nodiscard]] staging& staging_of(const stream_id& stream) noexcept;
-  /// Where the housekeeper stages its answers.
-  [[nodiscard]] staging& staging_of_housekeeper() noexcept { return *shards_.back(); }
-
-  /// Makes the committer look, after a seal().
-  void wake() noexcept;
+  [[nodiscard]] staging& staging_of(const compact_stream& stream) noexcept;
+  /// Stages what is no aggregate's, and has no records: the housekeeper's answers, and errands. Any
+  /// thread; wake() must follow.
+  void stage(settlement&& one);
 
   /// Counts a command in, unless that were more than the limit.
   [[nodiscard]] bool admit() noexcept;
@@ -61,8 +63,6 @@ public:
   void made_room() noexcept;
   /// Waits until every admitted command is answered.
   void drain() noexcept;
-  /// Ends the thread. All commands must have been answered.
-  void stop() noexcept;
 
   [[nodiscard]] std::optional<error> failed() const;
   [[nodiscard]] bool has_failed() const noexcept {
@@ -80,9 +80,6 @@ public:
   void remove_listener(listener_handle which);
 
 private:
-  void run() noexcept;
-  [[nodiscard]] bool anything_ready() const noexcept;
-  void sleep() noexcept;
   void take();
   void commit();
   [[nodiscard]] bool settle(settlement& one, log_position& last);
@@ -93,16 +90,15 @@ private:
 
   core& core_;
   housekeeper& housekeeper_;
-  std::vector<std::unique_ptr<staging>> shards_; ///< The last one is the housekeeper's.
+  std::vector<std::unique_ptr<staging>> shards_; ///< The last one is that of stage().
+  std::mutex stage_mutex_;                       ///< Makes those who call stage() one producer.
 
-  // Of the thread: one commit's worth, memory kept.
+  // Of who commits: one commit's worth, memory kept.
   std::vector<std::span<const std::byte>> records_;
   std::vector<settlement*> settlements_; ///< In the staging buffers.
   housekeeper::work for_housekeeper_;
   commit_times times_; ///< Of the commit in hand.
 
-  std::atomic<int> sleeping_{0};
-  std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> in_flight_{0};
   std::atomic<int> draining_{0};
   std::atomic<int> waiting_for_room_{0};
@@ -117,8 +113,6 @@ private:
   std::optional<error> failure_;
   std::mutex listeners_mutex_;
   std::list<tail_listener> listeners_;
-
-  std::thread thread_;
 };
 
 } // namespace acta::runtime

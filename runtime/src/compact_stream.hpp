@@ -40,9 +40,7 @@ public:
     return *whole;
   }
   [[nodiscard]] category_id category() const noexcept { return category_; }
-  [[nodiscard]] std::uint64_t hash() const noexcept {
-    return stream_hash(category_, kind_, key());
-  }
+  [[nodiscard]] std::uint64_t hash() const noexcept { return stream_hash(category_, kind_, key()); }
   [[nodiscard]] bool is(const stream_id& other) const noexcept {
     const auto others = other.key();
     return category_ == other.category() && kind_ == other.kind() && size_ == others.size()

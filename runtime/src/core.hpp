@@ -1,5 +1,6 @@
 #pragma once
 
+#include "callers.hpp"
 #include "failures.hpp"
 #include "staging.hpp"
 #include "telemetry.hpp"
@@ -61,6 +62,7 @@ struct core {
   std::atomic<std::uint64_t> recoveries{0};
   std::atomic<std::uint64_t> recovery_failures{0};
   std::atomic<std::uint64_t> overloaded{0};
+  runtime::callers callers;
 
   [[nodiscard]] const category_entry* find(category_id id) const noexcept {
     for (const auto& one : categories)

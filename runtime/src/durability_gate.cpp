@@ -53,18 +53,11 @@ void durability_gate::synced(const result<log_position>& until) {
       end.how = settlement::kind::failed;
       end.failure = std::make_unique<error>(errc::commit_failed, until.error().message());
     }
-    give_back(std::move(end));
+    core_.committer->stage(std::move(end));
   }
   held_ = std::move(still);
-}
-
-void durability_gate::give_back(settlement&& end) const {
-  auto& to = core_.committer->staging_of_housekeeper();
-  {
-    const std::lock_guard guard(to.producer());
-    to.seal(std::move(end));
-  }
-  core_.committer->wake();
+  if (core_.committer != nullptr)
+    core_.committer->wake();
 }
 
 } // namespace acta::runtime

@@ -35,7 +35,6 @@ private:
   };
 
   void synced(const result<log_position>& until);
-  void give_back(settlement&& end) const;
 
   core& core_;
   std::mutex mutex_;

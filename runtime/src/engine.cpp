@@ -1,8 +1,11 @@
 #include <acta/runtime/engine.hpp>
 
 #include "caf/actor_host.hpp"
+#include "callers.hpp"
+#include "chore_thread.hpp"
 #include "committer.hpp"
 #include "core.hpp"
+#include "cores.hpp"
 #include "durability_gate.hpp"
 #include "housekeeper.hpp"
 #include "registry.hpp"
@@ -28,8 +31,33 @@ namespace acta::runtime {
 
 namespace {
 
-[[nodiscard]] unsigned default_workers() noexcept {
-  return std::max(2U, std::thread::hardware_concurrency()) - 1U;
+[[nodiscard]] unsigned default_workers() {
+  return std::max(2U, static_cast<unsigned>(usable_cores().size())) - 1U;
+}
+
+/// After the number of workers is known.
+[[nodiscard]] result<void> check_threads(const engine_options& options) {
+  if (options.commit == commit_by::worker && options.workers != 1)
+    return failure(
+      errc::invalid_argument,
+      fmt::format("engine_options::commit is by the worker, and there are {}: only one "
+                  "may write the log; set workers to 1, or commit to own_thread",
+                  options.workers));
+  const auto cores = usable_cores().size();
+  if (options.workers <= cores)
+    return {};
+  if (options.wait == waiting::spin)
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::wait is spin with {} workers, and this process may "
+                               "use {} cores: threads that spin for one another's core take "
+                               "milliseconds; set workers to {} at most, or wait to park",
+                               options.workers, cores, cores));
+  if (options.pin_workers)
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::pin_workers is set with {} workers, and this "
+                               "process may use {} cores: set workers to {} at most",
+                               options.workers, cores, cores));
+  return {};
 }
 
 [[nodiscard]] result<void> check(const engine_options& options) {
@@ -62,7 +90,7 @@ public:
   implementation(std::unique_ptr<storage::event_log> log, const engine_options& options) {
     core_.options = options;
     if (core_.options.workers == 0)
-      core_.options.workers = default_workers();
+      core_.options.workers = options.commit == commit_by::worker ? 1 : default_workers();
     constexpr auto countable = std::numeric_limits<std::int64_t>::max();
     core_.options.max_in_flight = std::min<std::size_t>(options.max_in_flight, countable);
     core_.log = std::move(log);
@@ -100,6 +128,8 @@ public:
   }
 
   [[nodiscard]] result<void> start() {
+    if (auto checked = check_threads(core_.options); !checked)
+      return checked;
     if (auto upcast = bind_upcasters(); !upcast)
       return upcast;
     if (auto registered = storage::register_schemas(*core_.log, schemas_); !registered)
@@ -112,12 +142,13 @@ public:
     start_snapshots();
     if (core_.log->durability() == storage::durability::process)
       core_.gate = std::make_unique<durability_gate>(core_);
-    host_.emplace(core_.options.workers);
+    host_.emplace(core_.options);
     registry_.emplace(core_, *host_);
     housekeeper_.emplace(core_, *registry_);
     core_.committer =
       std::make_unique<runtime::committer>(core_, *housekeeper_, core_.options.workers);
     truncator_.emplace(core_, *housekeeper_, *registry_, [this] { return admit(); });
+    start_chores();
     accepting_.store(true, std::memory_order_seq_cst);
     return {};
   }
@@ -144,9 +175,8 @@ public:
       command->times().sent = monotonic_ns();
     auto sent = try_to_send(*category, stream, command);
     if (!sent && sent.error().code() == errc::overloaded && options.wait_for_room.count() > 0)
-      sent = core_.committer->try_while_full(options.wait_for_room, [&] {
-        return try_to_send(*category, stream, command);
-      });
+      sent = core_.committer->try_while_full(
+        options.wait_for_room, [&] { return try_to_send(*category, stream, command); });
     if (!sent && sent.error().code() == errc::overloaded)
       core_.overloaded.fetch_add(1, std::memory_order_relaxed);
     return sent;
@@ -204,10 +234,13 @@ public:
     if (!accepting_.exchange(false, std::memory_order_seq_cst))
       return;
     core_.committer->drain();
-    housekeeper_->stop();
-    core_.committer->stop();
-    if (core_.snapshots != nullptr)
-      core_.snapshots->stop();
+    if (housekeeper_thread_)
+      housekeeper_thread_->stop();
+    housekeeper_->end();
+    if (committer_thread_) // else the worker commits, which has nothing to commit any more
+      committer_thread_->stop();
+    if (snapshot_thread_)
+      snapshot_thread_->stop();
     registry_->clear(); // the host goes on, for projectors and others' actors, until the end
   }
 
@@ -290,6 +323,20 @@ private:
 
   std::vector<storage::event_schema> schemas_; ///< Of the program; for start().
 
+  /// Finds somebody for each. Nothing is to be done yet.
+  void start_chores() {
+    const auto& options = core_.options;
+    if (options.wait == waiting::spin)
+      core_.callers.may_spin(static_cast<int>(usable_cores().size() - options.workers));
+    housekeeper_thread_.emplace(*housekeeper_, "acta.housekeep");
+    if (core_.snapshots != nullptr)
+      snapshot_thread_.emplace(*core_.snapshots, "acta.snapshots", snapshot_writer::pause);
+    if (options.commit == commit_by::worker)
+      host_->add(*core_.committer);
+    else
+      committer_thread_.emplace(*core_.committer, "acta.committer");
+  }
+
   void start_snapshots() {
     const auto has_any = [](const category_entry& one) {
       return one.type->snapshot_schema_hash() != 0;
@@ -331,6 +378,10 @@ private:
   std::optional<housekeeper> housekeeper_;
   std::optional<truncator> truncator_;
   core core_;
+  // Behind what they work on.
+  std::optional<chore_thread> housekeeper_thread_;
+  std::optional<chore_thread> committer_thread_;
+  std::optional<chore_thread> snapshot_thread_;
   std::atomic<bool> accepting_{false};
   std::mutex stop_mutex_;
 };
@@ -375,6 +426,16 @@ result<void> engine::send(const void* tag, const stream_id& stream,
                           std::unique_ptr<detail::envelope> command,
                           const command_options& options) {
   return implementation_->send(tag, stream, std::move(command), options);
+}
+
+std::unexpected<error> engine::not_in_time() {
+  return failure(errc::timed_out,
+                 "the outcome did not come within command_options::wait_for_outcome; it is not "
+                 "known what becomes of the command: send it again with the same id");
+}
+
+void engine::wait(detail::arrival& pending, std::chrono::nanoseconds at_most) {
+  implementation_->shared().callers.wait(pending, at_most);
 }
 
 outcome engine::truncate(const void* tag, const stream_id& stream, bool removes) {

@@ -2,7 +2,6 @@
 
 #include "committer.hpp"
 #include "registry.hpp"
-#include "thread_name.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -28,22 +27,12 @@ void move_all(std::vector<T>& from, std::vector<T>& to) {
 
 } // namespace
 
-housekeeper::housekeeper(core& shared, registry& actors)
-    : core_(shared), registry_(actors), thread_([this] { run(); }) {}
+housekeeper::housekeeper(core& shared, registry& actors) : core_(shared), registry_(actors) {}
 
-housekeeper::~housekeeper() {
-  stop();
-}
-
-void housekeeper::stop() noexcept {
-  if (!thread_.joinable())
-    return;
-  {
-    const std::lock_guard guard(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_one();
-  thread_.join();
+void housekeeper::end() noexcept {
+  const std::lock_guard guard(mutex_);
+  ended_ = true;
+  indexed_.notify_all();
 }
 
 void housekeeper::give(work& from) {
@@ -59,28 +48,26 @@ void housekeeper::give(work& from) {
     move_all(from.finished, todo_.finished);
     index_wanted_ = true;
   }
-  changed_.notify_one();
+  wake();
 }
 
-void housekeeper::run() noexcept {
-  name_this_thread("acta.housekeep");
-  work now;
-  for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return index_wanted_ || stopping_; });
-      if (!index_wanted_) {
-        ended_ = true;
-        indexed_.notify_all();
-        return;
-      }
-      index_wanted_ = false;
-      std::swap(now, todo_);
-    }
-    do_work(now);
-    now.repeats.clear();
-    now.finished.clear();
+bool housekeeper::ready() const noexcept {
+  const std::lock_guard guard(mutex_);
+  return index_wanted_;
+}
+
+bool housekeeper::step() noexcept {
+  {
+    const std::lock_guard guard(mutex_);
+    if (!index_wanted_)
+      return false;
+    index_wanted_ = false;
+    std::swap(in_hand_, todo_);
   }
+  do_work(in_hand_);
+  in_hand_.repeats.clear();
+  in_hand_.finished.clear();
+  return true;
 }
 
 result<void> housekeeper::index() {
@@ -102,7 +89,7 @@ std::uint64_t housekeeper::index_lag() const noexcept {
 result<void> housekeeper::refuse() {
   const std::lock_guard guard(mutex_);
   index_wanted_ = true;
-  changed_.notify_one();
+  wake();
   return failure(
     errc::overloaded,
     fmt::format("the index of streams is {} events behind the log{}; try again later", index_lag(),
@@ -122,7 +109,7 @@ result<void> housekeeper::index_up_to(log_position position) {
       return core_.index->catch_up();
     index_wanted_ = true;
     index_failure_.reset(); // of an earlier try
-    changed_.notify_one();
+    wake();
     indexed_.wait(lock, [&] { return reached() || index_failure_ || ended_; });
     if (index_failure_ && !reached())
       return std::unexpected(*index_failure_);
@@ -140,9 +127,7 @@ void housekeeper::do_work(work& todo) {
       one.failure = std::make_unique<error>(indexed.error());
       return std::move(one);
     }();
-    auto& to = core_.committer->staging_of_housekeeper();
-    const std::lock_guard guard(to.producer());
-    to.seal(std::move(end));
+    core_.committer->stage(std::move(end));
   }
   if (!todo.repeats.empty())
     core_.committer->wake();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "chore.hpp"
 #include "core.hpp"
 #include "settlement.hpp"
 
@@ -10,7 +11,6 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 namespace acta::runtime {
@@ -24,8 +24,8 @@ class registry;
 /// whole log is indexed; later an actor is dropped only by this thread, after it has indexed the
 /// log up to a tail that contains the aggregate's last event.
 ///
-/// Concurrency: one thread; give() is called by the committer.
-class housekeeper {
+/// Concurrency: a thread of its own does this chore; give() is called by the committer.
+class housekeeper final : public chore {
 public:
   struct work {
     std::vector<settlement> repeats;
@@ -33,9 +33,10 @@ public:
   };
 
   housekeeper(core& shared, registry& actors);
-  ~housekeeper();
-  housekeeper(const housekeeper&) = delete;
-  housekeeper& operator=(const housekeeper&) = delete;
+
+  /// Does what it was given up to now.
+  bool step() noexcept override;
+  [[nodiscard]] bool ready() const noexcept override;
 
   /// Takes the work over if there is enough of it, or any that somebody waits for.
   void give(work& from);
@@ -48,11 +49,10 @@ public:
   /// Waits until the index has reached a position of the log. Any thread but this one's.
   [[nodiscard]] result<void> index_up_to(log_position position);
 
-  /// Ends the thread after what it was given.
-  void stop() noexcept;
+  /// Says that nobody does this chore any more. Who waits for the index brings it up to date then.
+  void end() noexcept;
 
 private:
-  void run() noexcept;
   [[nodiscard]] result<void> index();
   [[nodiscard]] result<void> refuse();
   [[nodiscard]] std::uint64_t index_lag() const noexcept;
@@ -61,16 +61,14 @@ private:
 
   core& core_;
   registry& registry_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable std::mutex mutex_;
   work todo_;
+  work in_hand_; ///< Of step(), memory kept.
   bool index_wanted_ = false;
-  bool stopping_ = false;
   bool ended_ = false;
   std::atomic<bool> is_behind_{false}; ///< A lone flag: who sees it late is refused late.
-  std::condition_variable indexed_;    ///< The index has moved, or cannot, or the thread has ended.
+  std::condition_variable indexed_;    ///< The index has moved, or cannot, or all has ended.
   std::optional<error> index_failure_;
-  std::thread thread_;
 };
 
 } // namespace acta::runtime

@@ -57,8 +57,8 @@ private:
 
   /// In one piece with the entries behind it: doubled up to the window.
   struct ring {
-    std::uint64_t bits = 0;   ///< That of each entry: a new id is told by it without a look at them.
-    std::uint32_t size = 0;   ///< Once it is the window, the entries are a ring.
+    std::uint64_t bits = 0; ///< That of each entry: a new id is told by it without a look at them.
+    std::uint32_t size = 0; ///< Once it is the window, the entries are a ring.
     std::uint32_t oldest = 0; ///< In the ring.
     std::uint32_t capacity = 0;
 

@@ -34,8 +34,8 @@ void registry::send(const category_entry& category, const stream_id& stream,
   to.deliver(std::move(request));
 }
 
-mailbox& registry::find_or_start(shard& in, const category_entry& category,
-                                 const stream_id& stream, std::uint64_t hash) {
+mailbox& registry::find_or_start(shard& in, const category_entry& category, const stream_id& stream,
+                                 std::uint64_t hash) {
   if (auto found = in.of.find(stream, hash); found != in.of.end())
     return **found;
   auto& started = host_.spawn(core_, category, stream);

@@ -1,20 +1,15 @@
 #include "snapshot_writer.hpp"
 
-#include "thread_name.hpp"
-
 #include <acta/base/ensure.hpp>
 #include <acta/storage/snapshot_store.hpp>
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <utility>
 
 namespace acta::runtime {
 
 namespace {
-
-/// From one save to the next: each is a sync, and the log's syncs come first.
-constexpr std::chrono::milliseconds pause{100};
 
 [[nodiscard]] std::span<const std::byte> bytes_of(const flatbuffers::DetachedBuffer& state) {
   return std::as_bytes(std::span(state.data(), state.size()));
@@ -22,49 +17,32 @@ constexpr std::chrono::milliseconds pause{100};
 
 } // namespace
 
-snapshot_writer::snapshot_writer(core& shared) : core_(shared), thread_([this] { run(); }) {}
-
-snapshot_writer::~snapshot_writer() {
-  stop();
-}
-
-void snapshot_writer::stop() noexcept {
-  if (!thread_.joinable())
-    return;
-  {
-    const std::lock_guard guard(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_one();
-  thread_.join();
-}
-
 void snapshot_writer::give(std::unique_ptr<taken_snapshot> one, log_position position) {
   ensure(one != nullptr && position <= core_.log->tail(), "a snapshot is of what is committed");
   {
     const std::lock_guard guard(mutex_);
     given_.push_back({std::move(one), position});
   }
-  changed_.notify_one();
+  wake();
 }
 
-void snapshot_writer::run() noexcept {
-  name_this_thread("acta.snapshots");
-  std::vector<committed> now;
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [this] { return !given_.empty() || stopping_; });
-    if (given_.empty())
-      return;
-    std::swap(now, given_);
-    lock.unlock();
-    if (auto saved = save(now); !saved)
-      core_.warn(saved.error().code(), fmt::format("{} snapshots were not saved: {}", now.size(),
-                                                   saved.error().message()));
-    now.clear();
-    lock.lock();
-    changed_.wait_for(lock, pause, [this] { return stopping_; });
+bool snapshot_writer::ready() const noexcept {
+  const std::lock_guard guard(mutex_);
+  return !given_.empty();
+}
+
+bool snapshot_writer::step() noexcept {
+  {
+    const std::lock_guard guard(mutex_);
+    std::swap(in_hand_, given_);
   }
+  if (in_hand_.empty())
+    return false;
+  if (auto saved = save(in_hand_); !saved)
+    core_.warn(saved.error().code(), fmt::format("{} snapshots were not saved: {}", in_hand_.size(),
+                                                 saved.error().message()));
+  in_hand_.clear();
+  return true;
 }
 
 result<void> snapshot_writer::save(const std::vector<committed>& all) const {

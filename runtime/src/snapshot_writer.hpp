@@ -1,5 +1,6 @@
 #pragma once
 
+#include "chore.hpp"
 #include "core.hpp"
 #include "taken_snapshot.hpp"
 
@@ -7,28 +8,31 @@
 #include <acta/base/limits.hpp>
 
 #include <atomic>
-#include <condition_variable>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
 namespace acta::runtime {
 
-/// Saves the snapshots whose events are committed, many in one step. Has a thread of its own, since
-/// its syncs must hold up neither the committer nor those who wait for the housekeeper. A failure
-/// is a warning: the snapshots are given up, and later ones tried.
+/// Saves the snapshots whose events are committed, many in one step. A chore for a thread of its
+/// own, since its syncs must hold up neither the committer nor those who wait for the housekeeper.
+/// A failure is a warning: the snapshots are given up, and later ones tried.
 ///
 /// Concurrency: take() is called by the aggregates, give() by the committer.
-class snapshot_writer {
+class snapshot_writer final : public chore {
 public:
-  explicit snapshot_writer(core& shared);
-  ~snapshot_writer();
-  snapshot_writer(const snapshot_writer&) = delete;
-  snapshot_writer& operator=(const snapshot_writer&) = delete;
+  explicit snapshot_writer(core& shared) : core_(shared) {}
+
+  /// From one step to the next: each is a sync, and the log's syncs come first.
+  static constexpr std::chrono::milliseconds pause{100};
+
+  /// Saves what it was given up to now.
+  bool step() noexcept override;
+  [[nodiscard]] bool ready() const noexcept override;
 
   /// False if so much is under way that no snapshot should be taken now.
   [[nodiscard]] bool has_room() const noexcept {
@@ -45,25 +49,19 @@ public:
   /// The snapshot's last event is committed, at `position`.
   void give(std::unique_ptr<taken_snapshot> one, log_position position);
 
-  /// Ends the thread after what it was given.
-  void stop() noexcept;
-
 private:
   struct committed {
     std::unique_ptr<taken_snapshot> snapshot;
     log_position position;
   };
 
-  void run() noexcept;
   [[nodiscard]] result<void> save(const std::vector<committed>& all) const;
 
   core& core_;
   std::atomic<std::size_t> waiting_{0}; ///< Bytes of all that was taken and still is.
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable std::mutex mutex_;
   std::vector<committed> given_;
-  bool stopping_ = false;
-  std::thread thread_;
+  std::vector<committed> in_hand_; ///< Of step(), memory kept.
 };
 
 } // namespace acta::runtime

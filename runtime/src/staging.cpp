@@ -105,6 +105,7 @@ std::byte* staging::reserve(std::size_t size) {
   ensure(size % 8 == 0, "a record's size is a multiple of 8");
   auto* to = begin_frame(size)->content();
   reserved_.emplace_back(to, size);
+  reserved_bytes_ += size;
   return to;
 }
 
@@ -125,6 +126,7 @@ void staging::discard() noexcept {
     delete at.in;
   write_ = sealed_until_;
   reserved_.clear();
+  reserved_bytes_ = 0;
 }
 
 void staging::seal(settlement&& end) {
@@ -134,10 +136,11 @@ void staging::seal(settlement&& end) {
   last->what = frame::kind::end_of_command;
   new (last->content()) settlement(std::move(end));
   reserved_.clear();
+  sealed_bytes_ += std::exchange(reserved_bytes_, 0);
   sealed_until_ = write_;
   prefetch(write_.in->data + write_.offset, lines_of_a_command, 64);
   // seq_cst: the committer, about to sleep, and the caller, about to wake it, must not both miss
-  // what the other wrote. Only one producer at a time, so the load needs no order.
+  // what the other wrote. There is one producer, so the load needs no order.
   sealed_.store(sealed_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
 }
 
@@ -167,6 +170,7 @@ std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std
     read_.offset += sizeof(frame) + one->size;
     ensure(read_.offset <= read_.in->size, "frames lie within their block");
   }
+  taken_bytes_ += bytes;
   return bytes;
 }
 

@@ -20,8 +20,8 @@ namespace acta::runtime {
 /// Operation: a chain of blocks, filled with frames: records, and after the records of each command
 /// its settlement. seal() makes a whole command visible at once.
 ///
-/// Concurrency: one producer at a time (lock producer() from the first reserve() to seal() or
-/// discard()) and one consumer, the committer. The only thing they share is the count of sealed
+/// Concurrency: one producer, the worker of the shard, and one consumer, the committer. The only
+/// thing they share is the count of sealed
 /// commands: the producer raises it (seq_cst, thus release) after everything of the command is
 /// written, and the consumer reads (acquire) no more frames than that many commands have, so
 /// everything it reads happened before. Blocks the consumer is done with come back through a mutex.
@@ -33,8 +33,6 @@ public:
   staging& operator=(const staging&) = delete;
 
   // -- producer ---------------------------------------------------------------
-
-  [[nodiscard]] std::mutex& producer() noexcept { return producer_; }
 
   /// Room for a record of `size` bytes (a multiple of 8), 8-byte aligned, as part of the command in
   /// hand. It stays in place until the committer releases it.
@@ -59,6 +57,12 @@ public:
   /// where they are until release(); before that, the caller ends the settlements' lives.
   std::size_t take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
                    std::vector<settlement*>& settlements);
+  /// Commands sealed and not taken, and the bytes of their records. For a consumer that is the
+  /// producer too.
+  [[nodiscard]] std::size_t commands() const noexcept {
+    return sealed_.load(std::memory_order_relaxed) - taken_;
+  }
+  [[nodiscard]] std::size_t bytes() const noexcept { return sealed_bytes_ - taken_bytes_; }
   /// Gives the blocks of all that was taken back to the producer.
   void release();
 
@@ -74,14 +78,16 @@ private:
   [[nodiscard]] std::unique_ptr<block> fresh_block(std::size_t min_size);
   void recycle(std::unique_ptr<block> used);
 
-  std::mutex producer_;
   place write_;
   place sealed_until_; ///< Where write_ was at the last seal.
   std::vector<std::span<std::byte>> reserved_;
+  std::size_t reserved_bytes_ = 0;
+  std::size_t sealed_bytes_ = 0;
   std::atomic<std::uint64_t> sealed_{0};
 
   alignas(64) place read_;
   std::uint64_t taken_ = 0;
+  std::size_t taken_bytes_ = 0;
   std::vector<block*> finished_; ///< Read to their end, not released.
 
   std::mutex free_mutex_;

@@ -1,5 +1,6 @@
 #include "truncator.hpp"
 
+#include "callers.hpp"
 #include "committer.hpp"
 #include "housekeeper.hpp"
 #include "log_errand.hpp"
@@ -7,19 +8,10 @@
 
 #include <acta/base/ensure.hpp>
 
-#include <acta/runtime/detail/waiting_caller.hpp>
-
-#include <chrono>
 #include <memory>
 #include <utility>
 
 namespace acta::runtime {
-
-namespace {
-
-constexpr auto wait_without_end = std::chrono::nanoseconds::max();
-
-} // namespace
 
 truncator::truncator(core& shared, housekeeper& helper, registry& actors,
                      std::function<result<void>()> admit)
@@ -31,7 +23,7 @@ outcome truncator::run(const category_entry& category, const stream_id& stream, 
   if (!order)
     return failure(order);
   order->removes = removes;
-  return detail::wait_for_outcome<outcome>(wait_without_end, [&](outcome_handler handler) {
+  return wait_for_outcome(core_.callers, [&](outcome_handler handler) {
     auto admitted = admit_();
     if (admitted)
       registry_.send(category, stream,
@@ -70,7 +62,7 @@ result<storage::truncation_ids> truncator::ids_of(const category_entry& category
   if (const auto known = ids_.find(category.id); known != ids_.end())
     return known->second;
   result<storage::truncation_ids> found;
-  const auto done = detail::wait_for_outcome<outcome>(wait_without_end, [&](outcome_handler handler) {
+  const auto done = wait_for_outcome(core_.callers, [&](outcome_handler handler) {
     auto admitted = admit_();
     if (!admitted)
       return admitted;
@@ -80,11 +72,7 @@ result<storage::truncation_ids> truncator::ids_of(const category_entry& category
         return found ? result<void>{} : std::unexpected(found.error());
       },
       std::move(handler));
-    auto& to = core_.committer->staging_of_housekeeper();
-    {
-      const std::lock_guard producer(to.producer());
-      to.seal({.command = std::move(errand), .how = settlement::kind::errand});
-    }
+    core_.committer->stage({.command = std::move(errand), .how = settlement::kind::errand});
     core_.committer->wake();
     return admitted;
   });

@@ -1,12 +1,11 @@
 #include "actor_host.hpp"
 
 #include "aggregate_actor.hpp"
-#include "shared_queue_policy.hpp"
+#include "scheduler.hpp"
 
 #include <caf/actor.hpp>
 #include <caf/actor_cast.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <caf/make_actor.hpp>
 
 #include <utility>
@@ -15,24 +14,17 @@ namespace acta::runtime {
 
 class actor_host::implementation {
 public:
-  explicit implementation(unsigned workers) : config_(workers), system_(config_) {}
+  explicit implementation(const engine_options& options) : config_(options), system_(config_) {}
 
   [[nodiscard]] caf::actor_system& system() noexcept { return system_; }
 
 private:
-  struct config : caf::actor_system_config {
-    explicit config(unsigned workers) {
-      load<caf::scheduler::coordinator<shared_queue_policy>>();
-      set("scheduler.max-threads", std::size_t{workers});
-    }
-  };
-
-  config config_;
+  host_config config_;
   caf::actor_system system_;
 };
 
-actor_host::actor_host(unsigned workers)
-    : implementation_(std::make_unique<implementation>(workers)) {}
+actor_host::actor_host(const engine_options& options)
+    : implementation_(std::make_unique<implementation>(options)) {}
 
 actor_host::~actor_host() = default;
 
@@ -45,6 +37,10 @@ mailbox& actor_host::spawn(core& shared, const category_entry& category, const s
   auto* made = static_cast<aggregate_actor*>(caf::actor_cast<caf::abstract_actor*>(handle));
   made->hold();
   return *made;
+}
+
+void actor_host::add(chore& todo) noexcept {
+  scheduler::of(system()).first_worker().add(todo);
 }
 
 caf::actor_system& actor_host::system() noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../chore.hpp"
 #include "../core.hpp"
 #include "../mailbox.hpp"
 
@@ -15,7 +16,8 @@ namespace acta::runtime {
 /// this class and background_actor.
 class actor_host {
 public:
-  explicit actor_host(unsigned workers);
+  /// The options must outlive it.
+  explicit actor_host(const engine_options& options);
   ~actor_host();
   actor_host(const actor_host&) = delete;
   actor_host& operator=(const actor_host&) = delete;
@@ -23,6 +25,9 @@ public:
   /// Starts the actor of an aggregate. It lives until mailbox::drop(). Any thread.
   [[nodiscard]] mailbox& spawn(core& shared, const category_entry& category,
                                const stream_id& stream);
+
+  /// Has the first worker do a chore, besides the actors. Before there is anything to do.
+  void add(chore& todo) noexcept;
 
   [[nodiscard]] caf::actor_system& system() noexcept;
 

@@ -1,12 +1,12 @@
 #include "aggregate_actor.hpp"
 
 #include "../truncation_request.hpp"
+#include "scheduler.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/detail/sync_request_bouncer.hpp>
 #include <caf/detail/type_erased_tuple_view.hpp>
 #include <caf/execution_unit.hpp>
-#include <caf/scheduler/abstract_coordinator.hpp>
 #include <caf/sec.hpp>
 #include <caf/system_messages.hpp>
 
@@ -114,10 +114,10 @@ void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_u
     case caf::intrusive::inbox_result::success: break;
     case caf::intrusive::inbox_result::unblocked_reader:
       intrusive_ptr_add_ref(ctrl()); // the scheduler's, released after resume()
-      if (unit != nullptr)
-        unit->exec_later(this);
+      if (auto& home = scheduler::of(home_system()).home_of(stream()); unit == &home)
+        home.exec_later(this);
       else
-        home_system().scheduler().enqueue(this);
+        home.schedule(this);
       break;
     case caf::intrusive::inbox_result::queue_closed:
       if (mid.is_request()) {
@@ -141,8 +141,9 @@ bool aggregate_actor::cleanup(caf::error&& reason, caf::execution_unit* host) {
 
 caf::resumable::resume_result aggregate_actor::resume(caf::execution_unit* unit,
                                                       std::size_t max_throughput) {
+  ensure(unit == &scheduler::of(home_system()).home_of(stream()), "an aggregate runs at home");
   context(unit);
-  for (std::size_t handled = 0; handled < max_throughput; ++handled) {
+  for (std::size_t round = 0; round < max_throughput; ++round) {
     if (waiting_ == nullptr)
       fetch();
     if (waiting_ == nullptr) {

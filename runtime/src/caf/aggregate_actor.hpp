@@ -23,9 +23,8 @@ namespace acta::runtime {
 ///
 /// Lifecycle: lives while the registry holds it (hold() to drop()) or a worker or sender has it in
 /// hand. It cannot be ended by an exit message: its commands must all be answered.
-/// Concurrency: resume() is called by one worker at a time; CAF's inbox sees to it that an actor is
-/// given to the scheduler only by the sender that finds it blocked. What one worker leaves in
-/// waiting_ and aggregate_ reaches the next through the scheduler, and through aggregate::turn_.
+/// Concurrency: resume() is called by one worker alone, on which it is at home; CAF's inbox sees to
+/// it that an actor is given to the scheduler only by the sender that finds it blocked.
 class aggregate_actor final : public caf::local_actor, public mailbox, public caf::resumable {
 public:
   aggregate_actor(caf::actor_config& config, core& shared, const category_entry& category,
@@ -46,7 +45,8 @@ public:
   [[nodiscard]] const char* name() const override { return "acta.aggregate"; }
 
   // -- caf::resumable -----------------------------------------------------------
-  [[nodiscard]] subtype_t subtype() const override { return resumable::scheduled_actor; }
+  /// Not scheduled_actor: CAF would take it for its class of that name.
+  [[nodiscard]] subtype_t subtype() const override { return resumable::unspecified; }
   resume_result resume(caf::execution_unit* unit, std::size_t max_throughput) override;
   void intrusive_ptr_add_ref_impl() override;
   void intrusive_ptr_release_impl() override;

@@ -6,7 +6,7 @@
 #include <acta/runtime/command_options.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
 #include <acta/runtime/detail/envelope.hpp>
-#include <acta/runtime/detail/waiting_caller.hpp>
+#include <acta/runtime/detail/pending_outcome.hpp>
 #include <acta/runtime/engine_counters.hpp>
 #include <acta/runtime/engine_options.hpp>
 #include <acta/runtime/receipt.hpp>
@@ -65,10 +65,10 @@ public:
   engine(const engine&) = delete;
   engine& operator=(const engine&) = delete;
 
-  /// Sends a command, `Aggregate::command` or one of its alternatives, and returns at once; `handler`
-  /// gets the outcome: a receipt, with the reply where the command has one. Commands of one caller
-  /// to one aggregate are handled in order. On an error nothing was sent and `handler` is not
-  /// called: errc::overloaded (naming what is full), engine_stopped, commit_failed,
+  /// Sends a command, `Aggregate::command` or one of its alternatives, and returns at once;
+  /// `handler` gets the outcome: a receipt, with the reply where the command has one. Commands of
+  /// one caller to one aggregate are handled in order. On an error nothing was sent and `handler`
+  /// is not called: errc::overloaded (naming what is full), engine_stopped, commit_failed,
   /// invalid_argument, too_large.
   template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
     requires domain::command_of<Command, Aggregate>
@@ -87,10 +87,22 @@ public:
     requires domain::command_of<Command, Aggregate>
   [[nodiscard]] outcome_for<Command> ask(const stream_id& stream, Command command,
                                          const command_options& options = {}) {
-    return detail::wait_for_outcome<outcome_for<Command>>(
-      options.wait_for_outcome, [&](auto handler) {
-        return tell<Aggregate>(stream, std::move(command), std::move(handler), options);
-      });
+    using pending = detail::pending_outcome<outcome_for<Command>>;
+    const auto send_and_wait = [&](pending& here, auto handler) -> outcome_for<Command> {
+      auto sent = tell<Aggregate>(stream, std::move(command), std::move(handler), options);
+      if (!sent)
+        return failure(sent);
+      wait(here, options.wait_for_outcome);
+      return here.has_arrived() ? here.take() : not_in_time();
+    };
+    if (options.wait_for_outcome == std::chrono::nanoseconds::max()) {
+      pending here;
+      return send_and_wait(here,
+                           [&here](outcome_for<Command>&& how) { here.give(std::move(how)); });
+    }
+    const auto there = std::make_shared<pending>(); // the outcome may come when we are gone
+    return send_and_wait(*there,
+                         [there](outcome_for<Command>&& how) { there->give(std::move(how)); });
   }
 
   /// The same by integer key.
@@ -227,6 +239,8 @@ private:
   [[nodiscard]] category_id category_of(const void* tag) const;
   [[nodiscard]] command_counters counters_of(const void* tag) const;
   [[nodiscard]] command_latencies latencies_of(const void* tag) const;
+  void wait(detail::arrival& pending, std::chrono::nanoseconds at_most);
+  [[nodiscard]] static std::unexpected<error> not_in_time();
 
   std::unique_ptr<implementation> implementation_;
 };

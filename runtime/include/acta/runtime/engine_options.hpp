@@ -18,10 +18,39 @@ namespace acta::runtime {
 
 class interceptor;
 
+/// How a worker waits for commands.
+enum class waiting {
+  park,  ///< It sleeps until it is woken, which takes microseconds.
+  yield, ///< It looks again and again, and lets others go first: a core is busy, and nobody waits.
+  spin,  ///< It does nothing but look: woken in well under a microsecond. The core is its own.
+};
+
+/// Who writes the log and calls the outcome handlers.
+enum class commit_by {
+  own_thread, ///< While it waits for the disk, the workers go on.
+  /// The only worker, when it has no command left to handle, or has handled enough for a commit:
+  /// no thread waits for another, which is quickest where a commit is (durability process, memory).
+  /// Meanwhile it handles no command. Outcome handlers run between two of them.
+  worker,
+};
+
 struct engine_options {
-  /// Threads that run aggregates. 0: one for each core but one, which is left to the committer, and
-  /// at least one.
+  /// Threads that run aggregates, each its share, by stream. 0: one for each core the calling
+  /// thread may use but one, which is left to the committer, and at least one.
   unsigned workers = 0;
+  /// Each worker stays on one core of those that the thread that opens the engine may use, from the
+  /// last: what it works on stays in that core's cache. No more workers than cores then:
+  /// errc::invalid_argument.
+  bool pin_workers = false;
+  /// Threads that spin take the core of whoever they wait for if there are more of them than cores,
+  /// which costs milliseconds: so many workers are refused, errc::invalid_argument. Other threads
+  /// that spin, and other engines', are the caller's to count.
+  ///
+  /// With spin, callers of ask() and truncate() spin too, as many as there are cores left; on two
+  /// cores, beside one worker, that is one. The others sleep.
+  waiting wait = waiting::park;
+  /// By the worker: there may be no other, errc::invalid_argument.
+  commit_by commit = commit_by::own_thread;
   /// Commands taken and not yet settled; one more is refused with errc::overloaded. About 250 bytes
   /// of memory each, plus the command.
   std::size_t max_in_flight = limits::default_max_in_flight;

@@ -1,0 +1,88 @@
+#include "scheduler.hpp"
+
+#include "../cores.hpp"
+#include "../shard.hpp"
+#include "../thread_name.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <optional>
+
+namespace acta::runtime {
+
+namespace {
+
+/// Messages an actor handles before others have their turn: so many that the turn costs nothing
+/// beside them, and so few that nobody waits long for an actor with a full mailbox.
+constexpr std::size_t messages_per_job = 64;
+
+} // namespace
+
+host_config::host_config(const engine_options& from) : options(from) {
+  load<scheduler>();
+  set("scheduler.max-threads", std::size_t{from.workers});
+}
+
+scheduler::scheduler(caf::actor_system& system)
+    : caf::scheduler::abstract_coordinator(system),
+      options_(static_cast<const host_config&>(system.config()).options) {}
+
+scheduler::~scheduler() = default;
+
+caf::actor_system::module* scheduler::make(caf::actor_system& system, caf::detail::type_list<>) {
+  return new scheduler(system); // the system's, which deletes it
+}
+
+worker& scheduler::home_of(const compact_stream& stream) noexcept {
+  return *workers_[shard_of(stream, workers_.size())];
+}
+
+void scheduler::enqueue(caf::resumable* job) {
+  const auto which = next_worker_.fetch_add(1, std::memory_order_relaxed);
+  workers_[which % workers_.size()]->schedule(job);
+}
+
+void scheduler::start() {
+  const auto cores = usable_cores();
+  const auto not_pinned = [this](std::size_t core) {
+    if (options_.warning)
+      options_.warning(error(errc::io, fmt::format("a worker could not be pinned to core {}; it "
+                                                   "runs on any",
+                                                   core)));
+  };
+  for (std::size_t i = 0; i < options_.workers; ++i) {
+    std::optional<std::size_t> core;
+    if (options_.pin_workers) // from the last: callers and interrupts tend to the first
+      core = cores[cores.size() - 1 - i % cores.size()];
+    workers_.push_back(
+      std::make_unique<worker>(system(), worker::settings{.messages_per_job = messages_per_job,
+                                                          .wait = options_.wait,
+                                                          .core = core,
+                                                          .not_pinned = not_pinned}));
+  }
+  ensure(!workers_.empty(), "a scheduler has a worker");
+  for (const auto& one : workers_)
+    one->start();
+  clock_thread_ = std::thread([this] {
+    name_this_thread("acta.clock");
+    system().thread_started();
+    clock_.run_dispatch_loop();
+    system().thread_terminates();
+  });
+  abstract_coordinator::start();
+}
+
+void scheduler::stop() {
+  stop_actors();
+  for (const auto& one : workers_)
+    one->end();
+  clock_.cancel_dispatch_loop();
+  clock_thread_.join();
+  for (const auto& one : workers_) // the clock, too, may have scheduled some
+    one->release_jobs();
+}
+
+} // namespace acta::runtime

@@ -1,0 +1,125 @@
+#include "worker.hpp"
+
+#include "../cores.hpp"
+#include "../prefetch.hpp"
+#include "../thread_name.hpp"
+
+#include <acta/base/ensure.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+
+#include <utility>
+
+namespace acta::runtime {
+
+worker::worker(caf::actor_system& system, settings how)
+    : caf::execution_unit(&system), settings_(std::move(how)) {}
+
+worker::~worker() {
+  ensure(!thread_.joinable(), "a worker is ended before it is destroyed");
+}
+
+void worker::start() {
+  thread_ = std::thread([this] {
+    name_this_thread("acta.worker");
+    if (settings_.core && !pin_this_thread(*settings_.core) && settings_.not_pinned)
+      settings_.not_pinned(*settings_.core);
+    system().thread_started();
+    run();
+    system().thread_terminates();
+  });
+}
+
+void worker::end() noexcept {
+  ending_.store(true, std::memory_order_seq_cst);
+  bell_.ring();
+  if (thread_.joinable())
+    thread_.join();
+}
+
+void worker::schedule(caf::resumable* job) {
+  if (queue_.push(job))
+    bell_.ring();
+}
+
+void worker::add(chore& todo) noexcept {
+  todo.is_done_by(bell_);
+  ensure(chore_.exchange(&todo, std::memory_order_seq_cst) == nullptr, "a worker has one chore");
+}
+
+bool worker::has_something() const noexcept {
+  const auto* todo = chore_.load(std::memory_order_seq_cst);
+  return queue_.filled() || (todo != nullptr && todo->ready())
+         || ending_.load(std::memory_order_seq_cst);
+}
+
+void worker::run() noexcept {
+  for (;;) {
+    const bool last = ending_.load(std::memory_order_seq_cst);
+    gather();
+    if (!batch_.empty())
+      run_batch();
+    else if (auto* todo = chore_.load(std::memory_order_acquire); todo != nullptr && todo->step())
+      continue;
+    else if (!last)
+      bell_.wait(settings_.wait, [this] { return has_something(); });
+    if (last)
+      return;
+  }
+}
+
+void worker::gather() {
+  if (batch_.empty())
+    std::swap(batch_, later_);
+  else
+    batch_.insert(batch_.end(), later_.begin(), later_.end());
+  later_.clear();
+  queue_.take(batch_);
+}
+
+void worker::run_batch() {
+  auto* todo = chore_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (i + jobs_ahead < batch_.size())
+      prefetch(batch_[i + jobs_ahead], 4, -64);
+    run(batch_[i]);
+    if (todo != nullptr && todo->urgent())
+      todo->step();
+  }
+  batch_.clear();
+}
+
+void worker::run(caf::resumable* job) {
+  switch (job->resume(this, settings_.messages_per_job)) {
+    case caf::resumable::resume_later: exec_later(job); break;
+    case caf::resumable::awaiting_message:
+    case caf::resumable::done:
+    case caf::resumable::shutdown_execution_unit: // of CAF's own schedulers
+      job->intrusive_ptr_release_impl();
+      break;
+  }
+}
+
+std::size_t worker::jobs() {
+  ensure(!thread_.joinable(), "a worker with a thread runs its jobs itself");
+  gather();
+  return batch_.size();
+}
+
+void worker::run_job(std::size_t which) {
+  ensure(which < jobs(), "one of the jobs there are");
+  auto* job = batch_[which];
+  batch_.erase(batch_.begin() + static_cast<std::ptrdiff_t>(which));
+  run(job);
+}
+
+void worker::release_jobs() {
+  while (jobs() != 0) {
+    auto* job = batch_.front();
+    batch_.erase(batch_.begin());
+    caf::scheduler::abstract_coordinator::cleanup_and_release(job);
+  }
+}
+
+} // namespace acta::runtime

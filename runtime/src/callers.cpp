@@ -1,0 +1,18 @@
+#include "callers.hpp"
+
+#include "futex.hpp"
+
+namespace acta::runtime {
+
+void callers::wait(detail::arrival& pending, std::chrono::nanoseconds at_most) noexcept {
+  if (spare_cores_ != 0 && at_most == std::chrono::nanoseconds::max()) {
+    if (spinning_.fetch_add(1, std::memory_order_relaxed) < spare_cores_)
+      while (!pending.has_arrived())
+        relax();
+    spinning_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  if (!pending.has_arrived())
+    pending.park(at_most);
+}
+
+} // namespace acta::runtime
