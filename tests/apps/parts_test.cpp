@@ -65,37 +65,6 @@ TEST(csv_rows, takes_any_line_ends_and_skips_empty_lines) {
   EXPECT_FALSE(rows.next());
 }
 
-/// Against sorted values, within the promised 0.8 %.
-TEST(latency_histogram, has_the_percentiles_of_what_was_recorded) {
-  std::mt19937_64 random(7);
-  runtime::latency_histogram histogram;
-  std::vector<std::uint64_t> all;
-  for (int i = 0; i < 100'000; ++i) {
-    const auto value = random() >> (20 + random() % 44);
-    all.push_back(value);
-    histogram.record(static_cast<std::int64_t>(value));
-  }
-  std::ranges::sort(all);
-  for (const double percent : {0.0, 1.0, 50.0, 90.0, 99.0, 99.9, 100.0}) {
-    const auto rank = static_cast<std::size_t>(std::max(1.0, percent / 100 * 100'000));
-    const auto exact = static_cast<double>(all[rank - 1]);
-    const auto found = static_cast<double>(histogram.percentile_ns(percent));
-    EXPECT_GE(found, exact) << percent;
-    EXPECT_LE(found, exact * 1.008 + 1) << percent;
-  }
-  EXPECT_EQ(histogram.max_ns(), all.back());
-  EXPECT_EQ(histogram.count(), 100'000U);
-}
-
-TEST(latency_histogram, takes_every_duration) {
-  runtime::latency_histogram histogram;
-  EXPECT_EQ(histogram.percentile_ns(50), 0U);
-  histogram.record(-5);
-  histogram.record(INT64_MAX);
-  EXPECT_EQ(histogram.percentile_ns(100), static_cast<std::uint64_t>(INT64_MAX));
-  EXPECT_EQ(histogram.percentile_ns(1), 0U);
-}
-
 TEST(acknowledgements, never_miss_a_wake_up) {
   constexpr std::uint64_t count = 200'000;
   acknowledgements acknowledged;

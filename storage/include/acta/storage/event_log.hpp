@@ -143,8 +143,8 @@ public:
   [[nodiscard]] virtual log_position synced_tail() const noexcept = 0;
 
   /// Calls `listener` whenever synced_tail() has moved at durability `process`, or cannot move any
-  /// more, with the reason; on the thread that syncs, which it must not hold up. In place of the one
-  /// before; when this returns, no call of that is under way. Elsewhere there are no calls.
+  /// more, with the reason; on the thread that syncs, which it must not hold up. In place of the
+  /// one before; when this returns, no call of that is under way. Elsewhere there are no calls.
   using sync_listener = std::function<void(const result<log_position>&)>;
   virtual void on_sync([[maybe_unused]] sync_listener listener) {}
 
