@@ -78,7 +78,7 @@ void committer::dismiss(std::int64_t commands) noexcept {
 void committer::drain() noexcept {
   for (;;) {
     draining_.store(1, std::memory_order_seq_cst);
-    if (in_flight_.load(std::memory_order_seq_cst) == 0)
+    if (is_idle())
       return;
     draining_.wait(1, std::memory_order_seq_cst);
   }

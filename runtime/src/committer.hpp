@@ -51,7 +51,11 @@ public:
   [[nodiscard]] bool admit() noexcept;
   /// Counts `commands` out: answered, or not sent after all.
   void dismiss(std::int64_t commands = 1) noexcept;
-  /// Waits until every admitted command is answered.
+  /// True if no command is admitted and not answered.
+  [[nodiscard]] bool is_idle() const noexcept {
+    return in_flight_.load(std::memory_order_seq_cst) == 0;
+  }
+  /// Waits until that.
   void drain() noexcept;
 
   [[nodiscard]] std::optional<error> failed() const;
