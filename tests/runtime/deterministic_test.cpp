@@ -113,7 +113,7 @@ protected:
 
 TEST_P(deterministic_test, takes_the_same_course_with_the_same_seed_and_others_with_others) {
   std::set<std::vector<std::string>> orders;
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
     const auto first = run(seed);
     const auto again = run(seed);
     ASSERT_FALSE(first.records.empty());
@@ -123,7 +123,7 @@ TEST_P(deterministic_test, takes_the_same_course_with_the_same_seed_and_others_w
     ASSERT_EQ(first.pieces, again.pieces);
     orders.insert(first.outcomes);
   }
-  EXPECT_GE(orders.size(), 19U) << "that two of twenty are the same is less than likely";
+  EXPECT_GE(orders.size(), 9U) << "that three of ten are the same is less than likely";
 }
 
 TEST_P(deterministic_test, does_nothing_that_it_is_not_told_to) {
