@@ -119,7 +119,7 @@ result<void> committer::try_while_full(std::chrono::nanoseconds at_most,
 void committer::drain() noexcept {
   for (;;) {
     draining_.store(1, std::memory_order_seq_cst);
-    if (in_flight_.load(std::memory_order_seq_cst) == 0)
+    if (is_idle())
       return;
     draining_.wait(1, std::memory_order_seq_cst);
   }

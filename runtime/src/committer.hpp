@@ -61,7 +61,11 @@ public:
                                             const std::function<result<void>()>& attempt);
   /// There may be room now. Cheap while nobody waits for it.
   void made_room() noexcept;
-  /// Waits until every admitted command is answered.
+  /// True if no command is admitted and not answered.
+  [[nodiscard]] bool is_idle() const noexcept {
+    return in_flight_.load(std::memory_order_seq_cst) == 0;
+  }
+  /// Waits until that.
   void drain() noexcept;
 
   [[nodiscard]] std::optional<error> failed() const;

@@ -7,6 +7,7 @@
 #include "core.hpp"
 #include "cores.hpp"
 #include "durability_gate.hpp"
+#include "driver.hpp"
 #include "housekeeper.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
@@ -89,6 +90,12 @@ class engine::implementation {
 public:
   implementation(std::unique_ptr<storage::event_log> log, const engine_options& options) {
     core_.options = options;
+    if (options.deterministic_seed) {
+      core_.options.workers = 1;
+      core_.options.pin_workers = false;
+      core_.options.wait = waiting::park;
+      core_.options.commit = commit_by::own_thread; // which is the driver's
+    }
     if (core_.options.workers == 0)
       core_.options.workers = options.commit == commit_by::worker ? 1 : default_workers();
     constexpr auto countable = std::numeric_limits<std::int64_t>::max();
@@ -174,10 +181,13 @@ public:
     if (is_sampled())
       command->times().sent = monotonic_ns();
     auto sent = try_to_send(*category, stream, command);
-    if (!sent && sent.error().code() == errc::overloaded && options.wait_for_room.count() > 0)
+    const auto full = [&] { return !sent && sent.error().code() == errc::overloaded; };
+    while (driver_ && full() && options.wait_for_room.count() > 0 && driver_->run_one())
+      sent = try_to_send(*category, stream, command);
+    if (!driver_ && full() && options.wait_for_room.count() > 0)
       sent = core_.committer->try_while_full(
         options.wait_for_room, [&] { return try_to_send(*category, stream, command); });
-    if (!sent && sent.error().code() == errc::overloaded)
+    if (full())
       core_.overloaded.fetch_add(1, std::memory_order_relaxed);
     return sent;
   }
@@ -233,7 +243,12 @@ public:
     const std::lock_guard guard(stop_mutex_);
     if (!accepting_.exchange(false, std::memory_order_seq_cst))
       return;
-    core_.committer->drain();
+    if (driver_) {
+      driver_->run_until([this] { return core_.committer->is_idle(); });
+      driver_->finish_chores();
+    } else {
+      core_.committer->drain();
+    }
     if (housekeeper_thread_)
       housekeeper_thread_->stop();
     housekeeper_->end();
@@ -243,6 +258,8 @@ public:
       snapshot_thread_->stop();
     registry_->clear(); // the host goes on, for projectors and others' actors, until the end
   }
+
+  bool run_one() { return driver_ && driver_->run_one(); }
 
   [[nodiscard]] core& shared() noexcept { return core_; }
   [[nodiscard]] const core& shared() const noexcept { return core_; }
@@ -261,6 +278,10 @@ private:
       return failure(errc::invalid_argument,
                      "command_options::answered is durable, and the log is in memory: a power "
                      "loss leaves nothing of it");
+    if (options.answered == acknowledgement::durable && driver_ && core_.gate != nullptr)
+      return failure(errc::invalid_argument,
+                     "command_options::answered is durable, and the engine is deterministic: the "
+                     "log's background sync is not");
     return {};
   }
 
@@ -326,6 +347,15 @@ private:
   /// Finds somebody for each. Nothing is to be done yet.
   void start_chores() {
     const auto& options = core_.options;
+    if (options.deterministic_seed) {
+      driver_.emplace(*host_, *options.deterministic_seed);
+      driver_->add(*core_.committer);
+      driver_->add(*housekeeper_);
+      if (core_.snapshots != nullptr)
+        driver_->add(*core_.snapshots);
+      core_.callers.drive(*driver_);
+      return;
+    }
     if (options.wait == waiting::spin)
       core_.callers.may_spin(static_cast<int>(usable_cores().size() - options.workers));
     housekeeper_thread_.emplace(*housekeeper_, "acta.housekeep");
@@ -378,6 +408,7 @@ private:
   std::optional<housekeeper> housekeeper_;
   std::optional<truncator> truncator_;
   core core_;
+  std::optional<driver> driver_; ///< In the place of all threads.
   // Behind what they work on.
   std::optional<chore_thread> housekeeper_thread_;
   std::optional<chore_thread> committer_thread_;
@@ -464,6 +495,17 @@ result<history> engine::read(const stream_id& stream, const storage::log_snapsho
 
 void engine::stop() noexcept {
   implementation_->stop();
+}
+
+bool engine::run_one() {
+  return implementation_->run_one();
+}
+
+std::size_t engine::run_until_idle() {
+  std::size_t steps = 0;
+  while (run_one())
+    ++steps;
+  return steps;
 }
 
 const storage::event_log& engine::log() const noexcept {

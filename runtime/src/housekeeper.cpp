@@ -40,7 +40,9 @@ void housekeeper::give(work& from) {
   const bool behind = lag > worth_indexing;
   if (lag > 2 * worth_indexing + core_.options.index.memory / 64)
     is_behind_.store(true, std::memory_order_relaxed);
-  if (from.repeats.empty() && from.finished.size() < finished_per_visit && !behind)
+  // Without threads a visit costs nothing, and many are what a test is after.
+  const auto worth_a_visit = has_no_thread() ? 1 : finished_per_visit;
+  if (from.repeats.empty() && from.finished.size() < worth_a_visit && !behind)
     return;
   {
     const std::lock_guard guard(mutex_);
@@ -109,8 +111,14 @@ result<void> housekeeper::index_up_to(log_position position) {
       return core_.index->catch_up();
     index_wanted_ = true;
     index_failure_.reset(); // of an earlier try
-    wake();
-    indexed_.wait(lock, [&] { return reached() || index_failure_ || ended_; });
+    if (has_no_thread()) {
+      lock.unlock();
+      ensure(step(), "it is wanted");
+      lock.lock();
+    } else {
+      wake();
+      indexed_.wait(lock, [&] { return reached() || index_failure_ || ended_; });
+    }
     if (index_failure_ && !reached())
       return std::unexpected(*index_failure_);
   }

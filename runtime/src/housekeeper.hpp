@@ -56,6 +56,9 @@ private:
   [[nodiscard]] result<void> index();
   [[nodiscard]] result<void> refuse();
   [[nodiscard]] std::uint64_t index_lag() const noexcept;
+  [[nodiscard]] bool has_no_thread() const noexcept {
+    return core_.options.deterministic_seed.has_value();
+  }
   void do_work(work& todo);
   [[nodiscard]] settlement answer_repeat(settlement&& repeat) const;
 

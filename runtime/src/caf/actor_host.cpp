@@ -43,6 +43,14 @@ void actor_host::add(chore& todo) noexcept {
   scheduler::of(system()).first_worker().add(todo);
 }
 
+std::size_t actor_host::jobs() {
+  return scheduler::of(system()).first_worker().jobs();
+}
+
+void actor_host::run_job(std::size_t which) {
+  scheduler::of(system()).first_worker().run_job(which);
+}
+
 caf::actor_system& actor_host::system() noexcept {
   return implementation_->system();
 }

@@ -4,6 +4,7 @@
 #include "../core.hpp"
 #include "../mailbox.hpp"
 
+#include <cstddef>
 #include <memory>
 
 namespace caf {
@@ -28,6 +29,10 @@ public:
 
   /// Has the first worker do a chore, besides the actors. Before there is anything to do.
   void add(chore& todo) noexcept;
+
+  /// Of a host without threads: how many actors can be run now, and runs one for one message.
+  [[nodiscard]] std::size_t jobs();
+  void run_job(std::size_t which);
 
   [[nodiscard]] caf::actor_system& system() noexcept;
 

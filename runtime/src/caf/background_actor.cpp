@@ -1,5 +1,7 @@
 #include <acta/runtime/background_actor.hpp>
 
+#include "scheduler.hpp"
+
 #include <caf/all.hpp>
 
 #include <atomic>
@@ -10,13 +12,19 @@ namespace acta::runtime {
 
 class background_actor::implementation {
 public:
-  implementation(caf::actor_system& system, work todo) : todo_(std::move(todo)) {
-    actor_ = system.spawn<caf::detached + caf::hidden>(start, this);
+  implementation(caf::actor_system& system, work todo)
+      : driven_(host_config::driven_worker_of(system)), todo_(std::move(todo)) {
+    if (driven_ != nullptr)
+      actor_ = system.spawn<caf::hidden>(start, this);
+    else
+      actor_ = system.spawn<caf::detached + caf::hidden>(start, this);
   }
 
   ~implementation() {
     caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
     actor_ = nullptr;
+    while (driven_ != nullptr && !ended_.try_wait())
+      driven_->run_job(0);
     ended_.wait();
   }
   implementation(const implementation&) = delete;
@@ -41,6 +49,7 @@ private:
     }};
   }
 
+  worker* driven_; ///< Of an engine without threads, whose steps this waits for; else null.
   work todo_;
   std::atomic<bool> woken_{false};
   std::latch ended_{1};

@@ -6,6 +6,9 @@
 
 #include <acta/base/ensure.hpp>
 
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+
 #include <fmt/format.h>
 
 #include <atomic>
@@ -24,6 +27,13 @@ constexpr std::size_t messages_per_job = 64;
 host_config::host_config(const engine_options& from) : options(from) {
   load<scheduler>();
   set("scheduler.max-threads", std::size_t{from.workers});
+}
+
+worker* host_config::driven_worker_of(caf::actor_system& system) noexcept {
+  const auto* ours = dynamic_cast<const host_config*>(&system.config());
+  if (ours == nullptr || !ours->options.deterministic_seed)
+    return nullptr;
+  return &scheduler::of(system).first_worker();
 }
 
 scheduler::scheduler(caf::actor_system& system)
@@ -45,13 +55,18 @@ void scheduler::enqueue(caf::resumable* job) {
   workers_[which % workers_.size()]->schedule(job);
 }
 
-void scheduler::start() {
+caf::actor_clock& scheduler::clock() noexcept {
+  if (options_.deterministic_seed)
+    return stopped_clock_;
+  return clock_;
+}
+
+void scheduler::start_workers() {
   const auto cores = usable_cores();
   const auto not_pinned = [this](std::size_t core) {
     if (options_.warning)
-      options_.warning(error(errc::io, fmt::format("a worker could not be pinned to core {}; it "
-                                                   "runs on any",
-                                                   core)));
+      options_.warning(error(
+        errc::io, fmt::format("a worker could not be pinned to core {}; it runs on any", core)));
   };
   for (std::size_t i = 0; i < options_.workers; ++i) {
     std::optional<std::size_t> core;
@@ -63,9 +78,17 @@ void scheduler::start() {
                                                           .core = core,
                                                           .not_pinned = not_pinned}));
   }
-  ensure(!workers_.empty(), "a scheduler has a worker");
   for (const auto& one : workers_)
     one->start();
+}
+
+void scheduler::start() {
+  if (options_.deterministic_seed) {
+    start_without_threads();
+    return;
+  }
+  start_workers();
+  ensure(!workers_.empty(), "a scheduler has a worker");
   clock_thread_ = std::thread([this] {
     name_this_thread("acta.clock");
     system().thread_started();
@@ -75,7 +98,23 @@ void scheduler::start() {
   abstract_coordinator::start();
 }
 
+/// Not CAF's start() either, which starts a printer with a thread of its own.
+void scheduler::start_without_threads() {
+  workers_.push_back(std::make_unique<worker>(
+    system(),
+    worker::settings{.messages_per_job = 1, .wait = waiting::park, .core = {}, .not_pinned = {}}));
+  utility_actors_[printer_id] =
+    system().spawn<caf::hidden>([](caf::event_based_actor* self) -> caf::behavior {
+      self->set_default_handler(caf::drop);
+      return {[](caf::unit_t) {}};
+    });
+}
+
 void scheduler::stop() {
+  if (options_.deterministic_seed) {
+    stop_without_threads();
+    return;
+  }
   stop_actors();
   for (const auto& one : workers_)
     one->end();
@@ -83,6 +122,17 @@ void scheduler::stop() {
   clock_thread_.join();
   for (const auto& one : workers_) // the clock, too, may have scheduled some
     one->release_jobs();
+}
+
+void scheduler::stop_without_threads() {
+  for (auto& one : utility_actors_) {
+    caf::anon_send_exit(one, caf::exit_reason::user_shutdown);
+    one = nullptr;
+  }
+  auto& only = first_worker();
+  for (auto left = only.jobs(); left != 0; --left)
+    only.run_job(0);
+  only.release_jobs();
 }
 
 } // namespace acta::runtime

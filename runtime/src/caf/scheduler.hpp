@@ -10,6 +10,7 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/detail/test_actor_clock.hpp>
 #include <caf/detail/thread_safe_actor_clock.hpp>
 #include <caf/detail/type_list.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
@@ -24,6 +25,9 @@ namespace acta::runtime {
 /// CAF's settings of an engine's system, which choose the scheduler and carry its options.
 struct host_config : caf::actor_system_config {
   explicit host_config(const engine_options& options);
+  /// The worker that whoever holds the system must run, if it is that of an engine without threads.
+  [[nodiscard]] static worker* driven_worker_of(caf::actor_system& system) noexcept;
+
   const engine_options& options;
 };
 
@@ -51,17 +55,22 @@ public:
 
   // -- caf::scheduler::abstract_coordinator -------------------------------------
   void enqueue(caf::resumable* job) override;
-  [[nodiscard]] caf::actor_clock& clock() noexcept override { return clock_; }
+  [[nodiscard]] caf::actor_clock& clock() noexcept override;
 
 protected:
   void start() override;
   void stop() override;
 
 private:
+  void start_workers();
+  void start_without_threads();
+  void stop_without_threads();
+
   const engine_options& options_;
   std::vector<std::unique_ptr<worker>> workers_;
   caf::detail::thread_safe_actor_clock clock_;
-  std::thread clock_thread_; ///< Sends what CAF's actors asked to get later.
+  std::thread clock_thread_;                    ///< Sends what CAF's actors asked to get later.
+  caf::detail::test_actor_clock stopped_clock_; ///< Without threads no time passes for them.
 };
 
 } // namespace acta::runtime

@@ -12,6 +12,9 @@ namespace acta::runtime {
 /// A CAF actor with a thread of its own that does a piece of work whenever it is woken. Waking is
 /// coalesced: any number of calls before the actor looks make it look once.
 ///
+/// In the system of an engine with engine_options::deterministic_seed it has no thread and works in
+/// the engine's steps.
+///
 /// Lifecycle: the destructor waits for the piece in hand and ends the actor. The system must
 /// outlive it. wake() may be called from any thread, also from the work itself.
 class background_actor {

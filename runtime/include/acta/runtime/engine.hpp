@@ -191,6 +191,20 @@ public:
   /// write. Projectors may go on reading. Safe to call twice. Not from an outcome handler.
   void stop() noexcept;
 
+  /// Of an engine with engine_options::deterministic_seed: one step, chosen by the seed among all
+  /// that could be next. An actor handles one message, what is staged is committed and answered,
+  /// the index is brought up to date and idle actors are dropped, or snapshots are saved. False if
+  /// there was nothing to do, and of an engine with threads. ask(), truncate(), remove(), read(),
+  /// stop() and the destructor of a projector take such steps as they wait; nothing else does: of
+  /// what tell() took, nothing happens before one of these. Not from an outcome handler.
+  ///
+  ///     auto e = *engine::open<account>(make_memory_log(), {.deterministic_seed = 7});
+  ///     e->tell<account>(1, deposit{10}, note);
+  ///     while (e->run_one()) check_what_must_always_hold();
+  bool run_one();
+  /// As many as there are; how many there were.
+  std::size_t run_until_idle();
+
   /// The log this engine writes; reading it is allowed on any thread.
   [[nodiscard]] const storage::event_log& log() const noexcept;
   /// Those of engine_options, for who reads the log past this engine.

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace acta::runtime {
@@ -51,6 +52,12 @@ struct engine_options {
   waiting wait = waiting::park;
   /// By the worker: there may be no other, errc::invalid_argument.
   commit_by commit = commit_by::own_thread;
+  /// For tests: the engine has no thread, and whoever calls it takes its steps, in an order drawn
+  /// from this seed; see engine::run_one(). One thread may call it. The same commands in the same
+  /// order then have the same course, always. What is said above of threads does not matter; for
+  /// CAF's actors no time passes, so that their timeouts never come. The store keeps its threads,
+  /// which write and decide nothing.
+  std::optional<std::uint64_t> deterministic_seed{};
   /// Commands taken and not yet settled; one more is refused with errc::overloaded. About 250 bytes
   /// of memory each, plus the command.
   std::size_t max_in_flight = limits::default_max_in_flight;
