@@ -24,8 +24,8 @@ struct receipt {
 /// From engine::ask() also what engine::tell() returns.
 using outcome = result<receipt>;
 
-/// Called exactly once for each command that tell() took, on the committer's thread, one at a time.
-/// Must be quick, must not block or throw, and must not call engine::ask() or stop().
+/// Called exactly once for each command that tell() took, on the thread that commits, one at a
+/// time. Must be quick, must not block or throw, and must not call engine::ask() or stop().
 using outcome_handler = std::move_only_function<void(outcome&&)>;
 
 } // namespace acta::runtime
