@@ -61,6 +61,12 @@ namespace {
   return {};
 }
 
+/// Cores that callers may spin on: those that neither a worker nor the committer needs.
+[[nodiscard]] int spare_cores(const engine_options& options) {
+  const auto taken = options.workers + (options.commit == commit_by::own_thread ? 1U : 0U);
+  return std::max(0, static_cast<int>(usable_cores().size()) - static_cast<int>(taken));
+}
+
 [[nodiscard]] result<void> check(const engine_options& options) {
   if (options.max_in_flight == 0)
     return failure(errc::invalid_argument,
@@ -135,8 +141,6 @@ public:
   }
 
   [[nodiscard]] result<void> start() {
-    if (auto checked = check_threads(core_.options); !checked)
-      return checked;
     if (auto upcast = bind_upcasters(); !upcast)
       return upcast;
     if (auto registered = storage::register_schemas(*core_.log, schemas_); !registered)
@@ -357,7 +361,7 @@ private:
       return;
     }
     if (options.wait == waiting::spin)
-      core_.callers.may_spin(static_cast<int>(usable_cores().size() - options.workers));
+      core_.callers.may_spin(spare_cores(options));
     housekeeper_thread_.emplace(*housekeeper_, "acta.housekeep");
     if (core_.snapshots != nullptr)
       snapshot_thread_.emplace(*core_.snapshots, "acta.snapshots", snapshot_writer::pause);
@@ -445,6 +449,8 @@ result<std::unique_ptr<engine>> engine::open(std::unique_ptr<storage::event_log>
   if (auto checked = check(options); !checked)
     return failure(checked);
   auto made = std::make_unique<implementation>(std::move(log), options);
+  if (auto checked = check_threads(made->shared().options); !checked)
+    return failure(checked);
   for (auto& one : types)
     if (auto added = made->add(std::move(one)); !added)
       return failure(added);

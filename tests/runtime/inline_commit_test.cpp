@@ -3,7 +3,11 @@
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
 
+#include <caf/all.hpp>
+
 #include <gtest/gtest.h>
+
+#include <pthread.h>
 
 #include <array>
 #include <atomic>
@@ -143,6 +147,17 @@ TEST_P(inline_commit_test, commits_when_enough_is_staged_and_does_not_wait_for_a
   e->stop();
   EXPECT_EQ(e->counters().events, commands + 1);
   EXPECT_EQ(e->counters().commits, 1 + 3) << "4,096 commands a commit at most, or few more";
+}
+
+TEST_P(inline_commit_test, commits_although_other_actors_never_rest) {
+  auto e = open_inline();
+  for (int i = 0; i < 2; ++i)
+    e->system().spawn<caf::hidden>([](caf::event_based_actor* self) -> caf::behavior {
+      self->send(self, 1);
+      return {[self](int) { self->send(self, 1); }};
+    });
+  EXPECT_TRUE(e->ask<limit_order>(7, buy(1)));
+  EXPECT_TRUE(e->ask<limit_order>(8, buy(1)));
 }
 
 TEST_P(inline_commit_test, takes_commands_from_outcome_handlers) {

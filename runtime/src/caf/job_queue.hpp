@@ -50,7 +50,8 @@ public:
 private:
   std::mutex mutex_;
   std::vector<caf::resumable*> jobs_;
-  std::atomic<bool> filled_{false};
+  /// Not beside the mutex: a worker that spins reads this all the time.
+  alignas(64) std::atomic<bool> filled_{false};
 };
 
 } // namespace acta::runtime

@@ -55,17 +55,22 @@ bool worker::has_something() const noexcept {
 }
 
 void worker::run() noexcept {
-  for (;;) {
+  for (std::size_t rounds = 0;;) {
     const bool last = ending_.load(std::memory_order_seq_cst);
     gather();
-    if (!batch_.empty())
+    const bool idle = batch_.empty();
+    if (!idle)
       run_batch();
-    else if (auto* todo = chore_.load(std::memory_order_acquire); todo != nullptr && todo->step())
-      continue;
-    else if (!last)
-      bell_.wait(settings_.wait, [this] { return has_something(); });
+    bool did_something = !idle;
+    if (idle || ++rounds >= rounds_of_jobs) {
+      rounds = 0;
+      auto* todo = chore_.load(std::memory_order_acquire);
+      did_something = (todo != nullptr && todo->step()) || !idle;
+    }
     if (last)
       return;
+    if (!did_something)
+      bell_.wait(settings_.wait, [this] { return has_something(); });
   }
 }
 

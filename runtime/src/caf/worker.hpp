@@ -19,7 +19,7 @@ namespace acta::runtime {
 ///
 /// Operation: takes what is queued, all at once, and runs it, one job after the other; what its
 /// jobs schedule meanwhile comes behind that, before what others queued. With a chore, it does a
-/// round of that when it has no job, and in between when it is urgent.
+/// round of that when it has no job, when it is urgent, and now and then.
 ///
 /// Concurrency: schedule(), ring() and end() may be called from any thread; everything else belongs
 /// to the thread that run() starts, or to the test that drives a worker without one.
@@ -67,15 +67,19 @@ private:
   void gather();
   [[nodiscard]] bool has_something() const noexcept;
 
+  /// So many times the queue is emptied before the chore is looked after although there are jobs:
+  /// actors that never rest must not keep commands from being committed.
+  static constexpr std::size_t rounds_of_jobs = 64;
   /// Jobs are actors that other threads had in hand last: their memory, which lies around the job,
   /// is asked for while those before them run.
   static constexpr std::size_t jobs_ahead = 3;
 
-  settings settings_;
-  job_queue queue_;
-  bell bell_;
-  std::atomic<chore*> chore_{nullptr};
+  // On lines of their own: others write the first two while the worker is at its jobs.
+  alignas(64) job_queue queue_;
+  alignas(64) bell bell_;
+  alignas(64) std::atomic<chore*> chore_{nullptr};
   std::atomic<bool> ending_{false};
+  settings settings_;
   std::vector<caf::resumable*> batch_; ///< In hand, in order. Empty but while it is run.
   std::vector<caf::resumable*> later_; ///< Scheduled from within.
   std::thread thread_;

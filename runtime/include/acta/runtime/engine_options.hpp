@@ -47,8 +47,8 @@ struct engine_options {
   /// which costs milliseconds: so many workers are refused, errc::invalid_argument. Other threads
   /// that spin, and other engines', are the caller's to count.
   ///
-  /// With spin, callers of ask() and truncate() spin too, as many as there are cores left; on two
-  /// cores, beside one worker, that is one. The others sleep.
+  /// With spin, callers of ask() and truncate() spin too, as many as there are cores that neither a
+  /// worker nor the committer needs; the others sleep.
   waiting wait = waiting::park;
   /// By the worker: there may be no other, errc::invalid_argument.
   commit_by commit = commit_by::own_thread;

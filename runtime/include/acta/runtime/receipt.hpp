@@ -54,7 +54,7 @@ using outcome = result<receipt>;
 template <class Command>
 using outcome_for = result<receipt_for<Command>>;
 
-/// Called exactly once for each command that tell() took: on the committer's thread, one at a time;
+/// Called exactly once for each command that tell() took: on the thread that commits, one at a time;
 /// at acknowledgement::accepted on the thread that ran the aggregate. Must be quick, must not block
 /// or throw, and must not call engine::ask() or stop().
 using outcome_handler = std::move_only_function<void(outcome&&)>;
