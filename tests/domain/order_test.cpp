@@ -161,8 +161,7 @@ TEST(order, is_shipped_when_placed_or_paid) {
 
 TEST(order, is_delivered_once_it_is_shipped) {
   EXPECT_EQ(given<order>(placed(), shipped(100)).when(deliver{}), accepted(delivered(100)));
-  EXPECT_EQ(given<order>(placed()).when(deliver{}),
-            rejected(refusal::invalid_status_for_delivery));
+  EXPECT_EQ(given<order>(placed()).when(deliver{}), rejected(refusal::invalid_status_for_delivery));
   EXPECT_EQ(given<order>(placed(), shipped(100), delivered(100)).when(deliver{}),
             rejected(refusal::invalid_status_for_delivery));
 }
@@ -192,9 +191,8 @@ TEST(order, is_not_cancelled_once_it_is_shipped) {
 }
 
 TEST(order, refuses_everything_but_place_while_it_is_not_placed) {
-  for (const order::command& command :
-       {order::command(pay{1, ""}), order::command(ship{}), order::command(deliver{}),
-        order::command(cancel{"no"})})
+  for (const order::command& command : {order::command(pay{1, ""}), order::command(ship{}),
+                                        order::command(deliver{}), order::command(cancel{"no"})})
     EXPECT_EQ(given<order>().when(command), rejected(refusal::order_not_found));
 }
 

@@ -57,8 +57,8 @@ struct sum {
   struct comparable_state : plain_state {
     bool operator==(const comparable_state& other) const { return this->value == other.value; }
   };
-  using state = std::conditional_t<Fault == fault::loads_and_decides_else, plain_state,
-                                   comparable_state>;
+  using state =
+    std::conditional_t<Fault == fault::loads_and_decides_else, plain_state, comparable_state>;
   using command = std::variant<add, refuse>;
   using events = event_list<added>;
 
@@ -151,10 +151,10 @@ TEST(testing_kit, tells_accepted_without_events_from_rejected) {
 
 TEST(testing_kit, prints_both_sides_of_a_wrong_expectation) {
   EXPECT_EQ(printed_text(given<good_sum>().when(add{4})),
-            "accepted:\n    acta.tests.added {\"amount\":4}");
+            "accepted:\n      acta.tests.added {\"amount\":4}");
   EXPECT_EQ(printed_text(accepted(added_of(5), added_of(0))),
-            "accepted:\n    acta.tests.added {\"amount\":5}"
-            "\n    acta.tests.added {\"amount\":0}");
+            "accepted:\n      acta.tests.added {\"amount\":5}"
+            "\n      acta.tests.added {\"amount\":0}");
   EXPECT_EQ(printed_text(accepted()), "accepted, without an event");
   EXPECT_EQ(printed_text(given<good_sum>().when(refuse{})), "rejected with 7: too_much: no");
   EXPECT_EQ(printed_text(rejected(refusal::too_much)), "rejected with 7: too_much");
@@ -167,8 +167,8 @@ TEST(testing_kit, has_googletest_print_both_sides) {
   };
   EXPECT_EQ(compare(given<good_sum>().when(add{4}), accepted(added_of(5))),
             "Expected equality of these values:\n  after\n    Which is: accepted:\n"
-            "    acta.tests.added {\"amount\":4}\n  expected\n    Which is: accepted:\n"
-            "    acta.tests.added {\"amount\":5}");
+            "      acta.tests.added {\"amount\":4}\n  expected\n    Which is: accepted:\n"
+            "      acta.tests.added {\"amount\":5}");
 }
 
 TEST(testing_kit, compares_fields_and_not_how_they_were_built) {
@@ -223,8 +223,7 @@ TEST(testing_kit, finds_events_that_are_not_well_formed) {
 }
 
 TEST(testing_kit, finds_events_that_are_not_the_aggregates) {
-  const auto other =
-    event<counter_state>([](auto& b) { return Createcounter_state(b, 1); });
+  const auto other = event<counter_state>([](auto& b) { return Createcounter_state(b, 1); });
   EXPECT_EQ(problem_of(given<good_sum>(std::vector<any_event>{other}).when(refuse{})),
             "no event of sum: acta.tests.counter_state {\"sum\":1}");
 }
@@ -234,9 +233,10 @@ TEST(testing_kit, finds_a_decide_that_depends_on_more_than_its_arguments) {
   const auto after = given<sum<fault::forgets_arguments>>().when(add{10});
   ASSERT_EQ(after.problems().size(), 2U) << "also with the state from the snapshot";
   EXPECT_EQ(after.problems().front(), "decide() answers otherwise when called again: accepted:\n"
-                                      "    acta.tests.added {\"amount\":12}");
-  EXPECT_EQ(printed_text(after).find("accepted:\n    acta.tests.added {\"amount\":11}\n  problem: "),
-            0U);
+                                      "      acta.tests.added {\"amount\":12}");
+  EXPECT_EQ(
+    printed_text(after).find("accepted:\n      acta.tests.added {\"amount\":11}\n      problem: "),
+    0U);
   const auto refused = given<sum<fault::forgets_in_refusals>>().when(refuse{});
   EXPECT_EQ(refused.problems().size(), 2U);
   EXPECT_NE(refused, rejected(refusal::too_much));
@@ -256,7 +256,7 @@ TEST(testing_kit, finds_a_snapshot_that_leaves_out_what_decide_needs) {
   const auto before = given<sum<fault::loads_and_decides_else>>(added_of(5));
   EXPECT_EQ(problem_of(before.when(add{1})),
             "decide() answers otherwise when called with load(save()): accepted:\n"
-            "    acta.tests.added {\"amount\":1}");
+            "      acta.tests.added {\"amount\":1}");
 }
 
 TEST(testing_kit, finds_a_snapshot_that_is_not_well_formed) {

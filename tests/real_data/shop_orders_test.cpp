@@ -94,10 +94,10 @@ private:
   void read_payments(const std::filesystem::path& data) {
     const auto payments = read_csv(data / "olist_order_payments_dataset.csv");
     for (const auto& row : payments.rows)
-      payments_[row[payments.column("order_id")]][std::stoi(
-        row[payments.column("payment_sequential")])] =
-        pay{.amount = to_cents(row[payments.column("payment_value")]),
-            .method = row[payments.column("payment_type")]};
+      payments_[row[payments.column("order_id")]]
+               [std::stoi(row[payments.column("payment_sequential")])] =
+                 pay{.amount = to_cents(row[payments.column("payment_value")]),
+                     .method = row[payments.column("payment_type")]};
   }
 
   csv_table orders_;
@@ -197,8 +197,9 @@ TEST_F(shop_orders, meet_a_decision_each_also_where_the_record_is_in_disorder) {
   };
   EXPECT_EQ(all.answers, expected);
   const std::map<order_status, int> statuses{
-    {order_status::none, 775},      {order_status::placed, 1},        {order_status::paid, 618},
-    {order_status::shipped, 1'184}, {order_status::delivered, 5'165}, {order_status::cancelled, 392},
+    {order_status::none, 775},        {order_status::placed, 1},
+    {order_status::paid, 618},        {order_status::shipped, 1'184},
+    {order_status::delivered, 5'165}, {order_status::cancelled, 392},
   };
   EXPECT_EQ(all.statuses, statuses);
 }

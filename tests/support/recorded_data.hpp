@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-/// Recorded data that is not ours: it is read where ACTA_DATA_DIR or the workplace has it, and tests
-/// skip where it is not.
+/// Recorded data that is not ours: it is read where ACTA_DATA_DIR or the workplace has it, and
+/// tests skip where it is not.
 namespace acta::tests {
 
 [[nodiscard]] inline std::filesystem::path recorded_data() {

@@ -21,8 +21,9 @@ using out = order::out;
     return refuse(refusal::invalid_item, "item {} costs {} cents, which must be 1 to {}", index + 1,
                   one.price, max_price);
   if (one.product.empty() || one.product.size() > max_text || one.category.size() > max_text)
-    return refuse(refusal::invalid_item, "item {} has a product of {} bytes, which must be 1 to "
-                                         "{}, and a category of {}, which must be no more",
+    return refuse(refusal::invalid_item,
+                  "item {} has a product of {} bytes, which must be 1 to "
+                  "{}, and a category of {}, which must be no more",
                   index + 1, one.product.size(), max_text, one.category.size());
   return accept();
 }

@@ -15,7 +15,7 @@ namespace {
     return "accepted, without an event";
   std::string text = "accepted:";
   for (const auto& one : events)
-    text += "\n    " + one.text();
+    text += "\n      " + one.text();
   return text;
 }
 
@@ -56,7 +56,7 @@ bool answer::operator==(const expectation& expected) const {
 std::ostream& operator<<(std::ostream& out, const answer& of) {
   out << text_of(of);
   for (const auto& problem : of.problems)
-    out << "\n  problem: " << problem;
+    out << "\n      problem: " << problem;
   return out;
 }
 

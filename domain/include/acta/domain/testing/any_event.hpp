@@ -80,8 +80,8 @@ template <class Event, class Build>
   flatbuffers::FlatBufferBuilder builder;
   const flatbuffers::Offset<Event> root = std::forward<Build>(build)(builder);
   builder.Finish(root);
-  return event_of<Event>(any_event::of<Event>(
-    std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()))));
+  return event_of<Event>(
+    any_event::of<Event>(std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()))));
 }
 
 } // namespace acta::domain::testing
