@@ -29,7 +29,9 @@ using namespace domain::orders;
 using domain::testing::given;
 
 using cents = std::int64_t;
-using dated_commands = std::vector<std::pair<std::string, order::command>>;
+/// In order of time; those of one time in the order they came.
+using dated_commands = std::multimap<std::string, order::command>;
+constexpr const char* at_the_end = "9999";
 
 cents to_cents(const std::string& text) {
   const auto price = sim::parse_price(text);
@@ -59,17 +61,16 @@ public:
     dated_commands commands;
     auto placed = places_.contains(field("order_id")) ? places_.at(field("order_id")) : place{};
     placed.customer = field("customer_id");
-    commands.emplace_back(purchased, std::move(placed));
+    commands.emplace(purchased, std::move(placed));
     if (const auto paid = payments_.find(field("order_id")); paid != payments_.end())
       for (const auto& [number, payment] : paid->second)
-        commands.emplace_back(approved.empty() ? purchased : approved, payment);
+        commands.emplace(approved.empty() ? purchased : approved, payment);
     if (const auto shipped = field("order_delivered_carrier_date"); !shipped.empty())
-      commands.emplace_back(shipped, ship{});
+      commands.emplace(shipped, ship{});
     if (const auto delivered = field("order_delivered_customer_date"); !delivered.empty())
-      commands.emplace_back(delivered, deliver{});
-    std::ranges::stable_sort(commands, {}, &dated_commands::value_type::first);
+      commands.emplace(delivered, deliver{});
     if (const auto status = field("order_status"); status == "canceled" || status == "unavailable")
-      commands.emplace_back("", cancel{status});
+      commands.emplace(at_the_end, cancel{status});
     return commands;
   }
 
