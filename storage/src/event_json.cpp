@@ -1,8 +1,7 @@
 #include <acta/storage/event_json.hpp>
 
-#include "payload_printer.hpp"
-
 #include <acta/base/limits.hpp>
+#include <acta/base/payload_printer.hpp>
 
 #include <fmt/format.h>
 

@@ -1,9 +1,8 @@
 #pragma once
 
-#include "payload_printer.hpp"
-
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
+#include <acta/base/payload_printer.hpp>
 #include <acta/storage/record.hpp>
 
 #include <cstddef>

@@ -1,7 +1,6 @@
 #include <acta/storage/schema.hpp>
 
-#include "binary_schema.hpp"
-
+#include <acta/base/binary_schema.hpp>
 #include <acta/base/ensure.hpp>
 
 #include <fmt/format.h>
@@ -19,6 +18,8 @@
 namespace acta::storage {
 
 namespace {
+
+using namespace binary_schema;
 
 using object_pair = std::pair<const reflection::Object*, const reflection::Object*>;
 using enum_pair = std::pair<const reflection::Enum*, const reflection::Enum*>;

@@ -1,6 +1,7 @@
 // One mistake at a time, chosen by CASE; without one this compiles.
 #include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
+#include <acta/domain/testing.hpp>
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
@@ -97,4 +98,21 @@ void use(runtime::engine& engine) {
 
 void open_one() {
   (void)runtime::engine::open<counter>(storage::make_memory_log());
+}
+
+void test_one() {
+  using namespace domain::testing;
+  const auto reduced = event<order_reduced>([](auto& b) { return Createorder_reduced(b, 1); });
+  const auto cancelled = event<order_cancelled>([](auto& b) { return Createorder_cancelled(b); });
+  (void)given<limit_order>(reduced, cancelled).when(reduce{1});
+  (void)given<counter>(reduced).when(ping{});
+#if CASE == 15
+  (void)given<counter>(cancelled);
+#endif
+#if CASE == 16
+  (void)given<counter>(reduced).when(reduce{1});
+#endif
+#if CASE == 17
+  given<counter>(reduced).when(ping{});
+#endif
 }

@@ -1,8 +1,7 @@
-// Recorded order flow with known answers. The data is not ours: it is read where ACTA_DATA_DIR or
-// the workplace has it, and the tests skip where it is not.
+// Recorded order flow with known answers.
+#include "../support/recorded_data.hpp"
 #include "../support/scratch_directory.hpp"
 
-#include "csv.hpp"
 #include "decimal.hpp"
 #include "simulation.hpp"
 
@@ -10,7 +9,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,35 +20,10 @@ namespace fs = std::filesystem;
 using sim::options;
 using sim::report;
 
-/// A CSV file with names in its first line.
-struct csv_table {
-  std::vector<std::string> names;
-  std::vector<std::vector<std::string>> rows;
-
-  [[nodiscard]] std::size_t column(const std::string& name) const {
-    const auto at = std::ranges::find(names, name);
-    EXPECT_NE(at, names.end()) << name;
-    return static_cast<std::size_t>(at - names.begin());
-  }
-};
-
-csv_table read_csv(const fs::path& file, bool with_names = true) {
-  const auto text = sim::read_file(file);
-  EXPECT_TRUE(text) << file;
-  csv_table table;
-  sim::csv_rows rows(file.string(), **text);
-  if (with_names && rows.next())
-    table.names.assign(rows.fields().begin(), rows.fields().end());
-  while (rows.next())
-    table.rows.emplace_back(rows.fields().begin(), rows.fields().end());
-  return table;
-}
-
 class recorded_feeds : public ::testing::Test {
 protected:
   void SetUp() override {
-    const char* named = std::getenv("ACTA_DATA_DIR");
-    data = named != nullptr ? fs::path(named) : fs::path(ACTA_SOURCE_DIR) / "../shared/data";
+    data = recorded_data();
     if (!fs::exists(data / "arl" / "mbo.csv"))
       GTEST_SKIP() << "no recorded feeds in " << data << "; set ACTA_DATA_DIR";
     chosen.quiet = true;

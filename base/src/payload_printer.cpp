@@ -1,7 +1,6 @@
-#include "payload_printer.hpp"
+#include <acta/base/payload_printer.hpp>
 
-#include "binary_schema.hpp"
-
+#include <acta/base/binary_schema.hpp>
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 
@@ -20,9 +19,11 @@
 #include <string>
 #include <utility>
 
-namespace acta::storage {
+namespace acta::inline base {
 
 namespace {
+
+using namespace binary_schema;
 
 using fields = std::vector<const reflection::Field*>;
 
@@ -399,4 +400,4 @@ const std::string& payload_printer::text() const noexcept {
   return implementation_->text();
 }
 
-} // namespace acta::storage
+} // namespace acta::inline base

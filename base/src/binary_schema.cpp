@@ -1,4 +1,4 @@
-#include "binary_schema.hpp"
+#include <acta/base/binary_schema.hpp>
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace acta::storage {
+namespace acta::inline base::binary_schema {
 
 namespace {
 
@@ -171,4 +171,4 @@ std::string name_of(const reflection::Schema& schema, const reflection::Type& ty
   return type.base_type() == reflection::Vector ? "[" + name + "]" : name;
 }
 
-} // namespace acta::storage
+} // namespace acta::inline base::binary_schema

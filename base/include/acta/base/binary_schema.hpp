@@ -8,7 +8,7 @@
 #include <string_view>
 
 /// FlatBuffers schemas in flatc's binary form (bfbs).
-namespace acta::storage {
+namespace acta::inline base::binary_schema {
 
 /// The schema in these bytes (8-byte aligned), borrowed from them; nullptr if they are none. What
 /// it returns was checked so far that every index in it leads somewhere, every field of a struct
@@ -40,4 +40,4 @@ namespace acta::storage {
 /// A type, much as a schema's author wrote it: "long", "[string]", "shop.item", "shop.color:byte".
 [[nodiscard]] std::string name_of(const reflection::Schema& schema, const reflection::Type& type);
 
-} // namespace acta::storage
+} // namespace acta::inline base::binary_schema

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace acta::storage {
+namespace acta::inline base {
 
 enum class printed : std::uint8_t {
   whole,
@@ -17,8 +17,14 @@ enum class printed : std::uint8_t {
   too_large, ///< Over limits::max_json_size; what was looked at until then was well formed.
 };
 
-/// Checks payloads of one event type by its schema, and prints them as JSON on the way: see
-/// event_json. Any payload may be given. One thread.
+/// Checks FlatBuffers of one table by its schema (in flatc's binary form, as schema_of has it), and
+/// prints them as JSON on the way: one line of strict JSON, as storage::event_json describes it.
+/// Every byte is checked before it is followed, so any payload may be given, if it is 8-byte
+/// aligned. Not thread-safe: one a thread.
+///
+///     auto printer = payload_printer::of({bfbs.begin(), bfbs.end()}, "example.deposited");
+///     if (printer && printer->print(payload) == printed::whole)
+///       use(printer->text()); // {"amount":100}
 class payload_printer {
 public:
   /// Empty if the bytes are no schema, or one without this table.
@@ -38,4 +44,4 @@ private:
   std::unique_ptr<implementation> implementation_;
 };
 
-} // namespace acta::storage
+} // namespace acta::inline base

@@ -1,0 +1,243 @@
+#pragma once
+
+#include <acta/domain/aggregate.hpp>
+#include <acta/domain/testing/any_event.hpp>
+#include <acta/domain/testing/expectation.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+/// Tests of aggregates without actor, engine or log: given events, when a command comes, then
+/// events or a rejection. For any test framework that compares with == and prints with <<:
+///
+///     const auto after = given<account>(paid_in(100)).when(withdraw{70});
+///     EXPECT_EQ(after, accepted(paid_out(70)));
+///     EXPECT_EQ(after.state().balance, 30);
+///     EXPECT_EQ(after.when(withdraw{70}), rejected(refusal::too_little_money));
+///
+/// where paid_in(100) is `event<deposited>([](auto& b) { return Createdeposited(b, 100); })`.
+///
+/// Each command also tries what an engine counts on (outcome::problems()). Values all over: no
+/// threads, no clock, nothing thrown but what the aggregate throws. For tests: it takes copies.
+namespace acta::domain::testing {
+
+namespace detail {
+
+/// Of states without ==, what can be said is whether they are saved as the same snapshot.
+template <class Aggregate>
+  requires has_snapshots<Aggregate>
+[[nodiscard]] std::vector<std::byte> saved(const typename Aggregate::state& state) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(Aggregate::save(state, builder));
+  const auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+  return {bytes.begin(), bytes.end()};
+}
+
+/// True also where states cannot be compared.
+template <class Aggregate>
+[[nodiscard]] bool same_state(const typename Aggregate::state& one,
+                              const typename Aggregate::state& other) {
+  if constexpr (std::equality_comparable<typename Aggregate::state>)
+    return one == other;
+  else if constexpr (has_snapshots<Aggregate>)
+    return saved<Aggregate>(one) == saved<Aggregate>(other);
+  else
+    return true;
+}
+
+/// False if it is none of the aggregate's events, or not well formed.
+template <class Aggregate>
+[[nodiscard]] bool evolve(typename Aggregate::state& state, const any_event& event) {
+  const auto take = [&]<class Event>(const Event* found) {
+    if (found != nullptr)
+      Aggregate::evolve(state, *found);
+    return found != nullptr;
+  };
+  return [&]<class... Events>(event_list<Events...>) {
+    return (take(event.as<Events>()) || ...);
+  }(typename Aggregate::events{});
+}
+
+/// Keeps what is emitted.
+template <class Aggregate>
+struct keeping_sink final : event_sink {
+  void accept(std::size_t index, std::uint16_t version,
+              std::span<const std::byte> payload) noexcept final {
+    [&]<class... Events>(event_list<Events...>) {
+      std::size_t at = 0;
+      (void)((at++ == index && (kept.push_back(any_event::of<Events>(payload, version)), true))
+             || ...);
+    }(typename Aggregate::events{});
+  }
+  std::vector<any_event> kept;
+};
+
+template <class Aggregate>
+[[nodiscard]] answer decide(const typename Aggregate::state& state,
+                            const typename Aggregate::command& command) {
+  flatbuffers::FlatBufferBuilder builder;
+  keeping_sink<Aggregate> sink;
+  emitter<Aggregate> out(builder, sink);
+  auto decided = domain::decide<Aggregate>(state, command, out);
+  if (!decided)
+    return {.events = {}, .rejection = std::move(decided.error()), .problems = {}};
+  return {.events = std::move(sink.kept), .rejection = {}, .problems = {}};
+}
+
+} // namespace detail
+
+template <aggregate Aggregate>
+class outcome;
+
+/// The events of an aggregate until now, and its state. A value that commands do not change: try
+/// several from here.
+template <aggregate Aggregate>
+class history {
+public:
+  using state_type = typename Aggregate::state;
+
+  explicit history(std::vector<any_event> events) {
+    for (auto& one : events)
+      add(std::move(one));
+  }
+
+  [[nodiscard]] outcome<Aggregate> when(const typename Aggregate::command& command) const;
+
+  [[nodiscard]] const state_type& state() const noexcept { return state_; }
+  [[nodiscard]] const std::vector<any_event>& events() const noexcept { return events_; }
+
+private:
+  friend class outcome<Aggregate>;
+
+  void add(any_event event) {
+    if (!detail::evolve<Aggregate>(state_, event))
+      problems_.push_back((event.is_well_formed() ? "no event of " : "not well formed, in ")
+                          + std::string(std::string_view(Aggregate::category)) + ": "
+                          + event.text());
+    events_.push_back(std::move(event));
+  }
+
+  std::vector<any_event> events_;
+  state_type state_{};
+  std::vector<std::string> problems_;
+};
+
+/// What came of a command. Commands in a row: `given<account>().when(a).when(b)`; a rejected one
+/// changed nothing. Equals, or does not, what accepted() and rejected() return.
+template <aggregate Aggregate>
+class [[nodiscard]] outcome {
+public:
+  using state_type = typename Aggregate::state;
+  using command_type = typename Aggregate::command;
+
+  /// Those of this command; none if it was rejected.
+  [[nodiscard]] const std::vector<any_event>& events() const noexcept { return answer_.events; }
+  /// Empty if the command was accepted.
+  [[nodiscard]] const std::optional<domain::rejection>& rejection() const noexcept {
+    return answer_.rejection;
+  }
+  /// The state behind the command.
+  [[nodiscard]] const state_type& state() const noexcept { return after_.state(); }
+  /// All events, those given and those of earlier commands too.
+  [[nodiscard]] const testing::history<Aggregate>& history() const noexcept { return after_; }
+
+  [[nodiscard]] outcome when(const command_type& next) const { return after_.when(next); }
+
+  /// What an engine counts on, and was not so, in a sentence each. With any, the outcome equals no
+  /// expectation, and prints them.
+  /// - Events, given or emitted, are the aggregate's and pass their verifiers.
+  /// - decide() depends on its arguments alone: called again it answers the same.
+  /// - A rejection has a code that is not 0 and a reason.
+  /// - evolve() depends on its arguments alone: all events, from the first, give the same state.
+  /// - Where there are snapshots, load(save(state)) is the same state, and decide() answers the
+  ///   same to it.
+  /// States are compared with ==, or else by their snapshots, or else not.
+  [[nodiscard]] const std::vector<std::string>& problems() const noexcept {
+    return answer_.problems;
+  }
+
+  friend bool operator==(const outcome& of, const expectation& expected) {
+    return of.answer_ == expected;
+  }
+  friend std::ostream& operator<<(std::ostream& out, const outcome& of) {
+    return out << of.answer_;
+  }
+
+private:
+  friend class testing::history<Aggregate>;
+
+  outcome(const testing::history<Aggregate>& before, const command_type& command)
+      : answer_(detail::decide<Aggregate>(before.state(), command)), after_(before) {
+    check_rejection();
+    answer_.expect_again(detail::decide<Aggregate>(before.state(), command), "called again");
+    if constexpr (has_snapshots<Aggregate>)
+      check_snapshot(before.state(), command);
+    for (const auto& one : events())
+      after_.add(one);
+    check_replay();
+    answer_.problems.insert(answer_.problems.end(), after_.problems_.begin(),
+                            after_.problems_.end());
+  }
+
+  void check_rejection() {
+    if (rejection() && rejection()->code == 0)
+      answer_.problems.emplace_back("the rejection has code 0, which is none");
+    if (rejection() && rejection()->reason.empty())
+      answer_.problems.emplace_back("the rejection has no reason");
+  }
+
+  void check_replay() {
+    state_type replayed{};
+    for (const auto& one : after_.events())
+      (void)detail::evolve<Aggregate>(replayed, one);
+    if (!detail::same_state<Aggregate>(replayed, state()))
+      answer_.problems.emplace_back("evolve() made another state of the same events");
+  }
+
+  void check_snapshot(const state_type& state, const command_type& command) {
+    using snapshot = typename Aggregate::snapshot;
+    const auto bytes = detail::saved<Aggregate>(state);
+    const auto text = any_event::of<snapshot>(bytes).text();
+    const auto* saved = verified<snapshot>(bytes);
+    if (saved == nullptr) {
+      answer_.problems.push_back("save() made a snapshot that is not well formed: " + text);
+      return;
+    }
+    const auto loaded = Aggregate::load(*saved);
+    if (!detail::same_state<Aggregate>(loaded, state))
+      answer_.problems.push_back("load() made another state of what save() saved: " + text);
+    answer_.expect_again(detail::decide<Aggregate>(loaded, command), "called with load(save())");
+  }
+
+  answer answer_;
+  testing::history<Aggregate> after_;
+};
+
+template <aggregate Aggregate>
+outcome<Aggregate> history<Aggregate>::when(const typename Aggregate::command& command) const {
+  return outcome<Aggregate>(*this, command);
+}
+
+/// An aggregate to which this happened, in this order; without events, one that is not there yet.
+template <aggregate Aggregate, class... Events>
+[[nodiscard]] history<Aggregate> given(const event_of<Events>&... events) {
+  static_assert(((Aggregate::events::template index_of<Events>() < Aggregate::events::size) && ...),
+                "given<Aggregate>(event<Event>): Event is not in Aggregate::events");
+  return history<Aggregate>({events...});
+}
+
+/// The same for events that were collected, e.g. `outcome.history().events()`.
+template <aggregate Aggregate>
+[[nodiscard]] history<Aggregate> given(std::vector<any_event> events) {
+  return history<Aggregate>(std::move(events));
+}
+
+} // namespace acta::domain::testing
