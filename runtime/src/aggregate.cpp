@@ -145,11 +145,32 @@ void aggregate::handle_in_turn(std::unique_ptr<Message> message) noexcept {
   auto& to = core_.committer->staging_of(actor_.stream());
   auto end = process(std::move(message), to);
   // Also where nothing ever was, or where it could not be loaded, and after a removal.
-  if (version_ == 0 || removed_ || category_.type->closed(state_))
+  if (version_ == 0 || removed_ || category_.type->closed(state_)) {
     end.finished_after = number;
+    actor_.announced.fetch_add(1, std::memory_order_relaxed);
+  }
+  note_use();
   to.seal(std::move(end));
   core_.committer->wake();
   actor_.busy.store(false, std::memory_order_release);
+}
+
+/// For passivation. The actor's other fields are in hand, so this costs little.
+void aggregate::note_use() noexcept {
+  actor_.used.store(core_.tick.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  const auto now = memory();
+  const auto before = actor_.memory.load(std::memory_order_relaxed);
+  if (now == before)
+    return;
+  actor_.memory.store(now, std::memory_order_relaxed);
+  core_.aggregate_memory.fetch_add(std::int64_t{now} - before, std::memory_order_relaxed);
+}
+
+std::uint32_t aggregate::memory() const noexcept {
+  const auto size = core_.bytes_of_actor + recent_.memory()
+                    + (state_ == nullptr ? 0 : category_.type->heap_size(state_));
+  return static_cast<std::uint32_t>(
+    std::min<std::size_t>(size, std::numeric_limits<std::uint32_t>::max()));
 }
 
 settlement aggregate::end_of(std::unique_ptr<detail::request> command) {

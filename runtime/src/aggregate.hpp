@@ -70,6 +70,8 @@ private:
   [[nodiscard]] settlement accept(std::unique_ptr<detail::envelope> command, staging& to);
   [[nodiscard]] result<void> evolve_emitted(std::span<const detail::verified_event> events,
                                             staging& to);
+  void note_use() noexcept;
+  [[nodiscard]] std::uint32_t memory() const noexcept;
   [[nodiscard]] settlement end_of(std::unique_ptr<detail::request> command);
   [[nodiscard]] settlement fail(std::unique_ptr<detail::request> command, error why);
   [[nodiscard]] stream_id stream() const noexcept { return actor_.stream().get(); }

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include <atomic>
+#include <chrono>
 
 namespace acta::runtime {
 
@@ -38,6 +39,19 @@ public:
         relax();
       else
         ::sched_yield();
+  }
+
+  /// As wait(), asleep, and so long at most.
+  template <class Ready>
+  void park_for(std::chrono::nanoseconds at_most, Ready ready) noexcept {
+    if (at_most == std::chrono::nanoseconds::max()) {
+      park(ready);
+      return;
+    }
+    waiting_.store(1, std::memory_order_seq_cst);
+    if (!ready())
+      futex_wait_for(waiting_, 1, at_most);
+    waiting_.store(0, std::memory_order_seq_cst);
   }
 
 private:

@@ -4,6 +4,8 @@
 
 #include <acta/base/ensure.hpp>
 
+#include <chrono>
+
 namespace acta::runtime {
 
 /// One of an engine's standing works: committing, keeping house, saving snapshots. It is done in
@@ -22,6 +24,11 @@ public:
   [[nodiscard]] virtual bool ready() const noexcept = 0;
   /// True if so much is to be done that nothing else should come before it.
   [[nodiscard]] virtual bool urgent() const noexcept { return false; }
+
+  /// Whoever does it looks after so long, though nobody woke him.
+  [[nodiscard]] virtual std::chrono::nanoseconds look_again_after() const noexcept {
+    return std::chrono::nanoseconds::max();
+  }
 
   /// Who does it waits there. Before anything is to be done.
   void is_done_by(bell& whose) noexcept { bell_ = &whose; }

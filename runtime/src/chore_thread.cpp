@@ -36,8 +36,8 @@ void chore_thread::run() noexcept {
     else if (last)
       return;
     else
-      bell_.wait(waiting::park,
-                 [this] { return todo_.ready() || stopping_.load(std::memory_order_seq_cst); });
+      bell_.park_for(todo_.look_again_after(),
+                     [this] { return todo_.ready() || stopping_.load(std::memory_order_seq_cst); });
   }
 }
 

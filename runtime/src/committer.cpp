@@ -41,7 +41,8 @@ void committer::stage(settlement&& one) {
 }
 
 bool committer::ready() const noexcept {
-  return std::ranges::any_of(shards_, [](const auto& shard) { return shard->ready(); });
+  return round_wanted_.load(std::memory_order_seq_cst)
+         || std::ranges::any_of(shards_, [](const auto& shard) { return shard->ready(); });
 }
 
 bool committer::urgent() const noexcept {
@@ -51,11 +52,16 @@ bool committer::urgent() const noexcept {
 }
 
 bool committer::step() noexcept {
-  take();
-  if (settlements_.empty())
-    return false;
-  commit();
-  return true;
+  const bool wanted = round_wanted_.exchange(false, std::memory_order_seq_cst);
+  const auto round = rounds_begun_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  const bool all = take();
+  const bool any = !settlements_.empty();
+  if (any)
+    commit();
+  if (all)
+    rounds_done_.store(round, std::memory_order_seq_cst);
+  housekeeper_.after_round();
+  return any || wanted;
 }
 
 bool committer::admit() noexcept {
@@ -125,11 +131,13 @@ void committer::drain() noexcept {
   }
 }
 
-void committer::take() {
+/// False if some may be left.
+bool committer::take() {
   std::size_t bytes = 0;
   for (auto& shard : shards_)
     if (bytes < limits::max_commit_size)
       bytes += shard->take(limits::max_commit_size - bytes, records_, settlements_);
+  return bytes < limits::max_commit_size;
 }
 
 void committer::commit() {

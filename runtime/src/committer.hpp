@@ -49,6 +49,23 @@ public:
   /// thread; wake() must follow.
   void stage(settlement&& one);
 
+  /// Makes it go through a round though there may be nothing to commit. Any thread.
+  void want_round() noexcept {
+    round_wanted_.store(true, std::memory_order_seq_cst);
+    wake();
+  }
+  /// A round begins before the buffers are looked at, and is done when all that was in them is
+  /// committed and handed on; numbered from 1. One that left some of it does not count as done.
+  ///
+  /// What happened before this call is seen by the rounds that are not begun yet: both are
+  /// read-modify-writes of one count, so the later one acquires what the earlier released.
+  [[nodiscard]] std::uint64_t rounds_begun() noexcept {
+    return rounds_begun_.fetch_add(0, std::memory_order_acq_rel);
+  }
+  [[nodiscard]] std::uint64_t rounds_done() const noexcept {
+    return rounds_done_.load(std::memory_order_seq_cst);
+  }
+
   /// Counts a command in, unless that were more than the limit.
   [[nodiscard]] bool admit() noexcept;
   /// Counts `commands` out, which were answered.
@@ -84,7 +101,7 @@ public:
   void remove_listener(listener_handle which);
 
 private:
-  void take();
+  [[nodiscard]] bool take();
   void commit();
   [[nodiscard]] bool settle(settlement& one, log_position& last);
   void finish(settlement& one, outcome&& how);
@@ -105,6 +122,9 @@ private:
 
   std::atomic<std::int64_t> in_flight_{0};
   std::atomic<int> draining_{0};
+  std::atomic<bool> round_wanted_{false};
+  std::atomic<std::uint64_t> rounds_begun_{0};
+  std::atomic<std::uint64_t> rounds_done_{0};
   std::atomic<int> waiting_for_room_{0};
   std::mutex room_mutex_;
   std::condition_variable room_;

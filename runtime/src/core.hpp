@@ -62,6 +62,10 @@ struct core {
   std::atomic<std::uint64_t> recoveries{0};
   std::atomic<std::uint64_t> recovery_failures{0};
   std::atomic<std::uint64_t> overloaded{0};
+  std::atomic<std::uint64_t> passivated{0};
+  std::atomic<std::int64_t> aggregate_memory{0}; ///< In bytes, of all live aggregates.
+  std::size_t bytes_of_actor = 0;                ///< With its place in the registry.
+  std::atomic<std::uint32_t> tick{0};            ///< Of passivation: what is used now is as old.
   runtime::callers callers;
 
   [[nodiscard]] const category_entry* find(category_id id) const noexcept {

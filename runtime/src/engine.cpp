@@ -6,8 +6,8 @@
 #include "committer.hpp"
 #include "core.hpp"
 #include "cores.hpp"
-#include "durability_gate.hpp"
 #include "driver.hpp"
+#include "durability_gate.hpp"
 #include "housekeeper.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
@@ -71,6 +71,10 @@ namespace {
   if (options.max_in_flight == 0)
     return failure(errc::invalid_argument,
                    "engine_options::max_in_flight is 0: no command could ever be taken");
+  if (options.passivate_after.count() < 0)
+    return failure(
+      errc::invalid_argument,
+      "engine_options::passivate_after is negative; 0 leaves idle aggregates in memory");
   if (options.max_mailbox == 0)
     return failure(errc::invalid_argument,
                    "engine_options::max_mailbox is 0: no command could ever be taken");
@@ -154,6 +158,7 @@ public:
     if (core_.log->durability() == storage::durability::process)
       core_.gate = std::make_unique<durability_gate>(core_);
     host_.emplace(core_.options);
+    core_.bytes_of_actor = actor_host::bytes_of_actor();
     registry_.emplace(core_, *host_);
     housekeeper_.emplace(core_, *registry_);
     core_.committer =
@@ -305,9 +310,18 @@ private:
       return in_time;
     if (auto admitted = admit(); !admitted)
       return admitted;
-    if (registry_->send(category, stream, command))
+    const auto delivered = registry_->send(category, stream, command);
+    if (delivered == registry::delivery::done)
       return {};
     core_.committer->undo_admission();
+    if (delivered == registry::delivery::memory_full) {
+      housekeeper_->wake();
+      return failure(errc::overloaded,
+                     fmt::format("the aggregates in memory take {} bytes, more than an eighth over "
+                                 "engine_options::memory_budget, {}; wait for outcomes",
+                                 core_.aggregate_memory.load(std::memory_order_relaxed),
+                                 core_.options.memory_budget));
+    }
     return failure(errc::overloaded,
                    fmt::format("stream {}: {} commands wait for it, as many as "
                                "engine_options::max_mailbox allows; wait for outcomes",
@@ -527,6 +541,9 @@ engine_counters engine::counters() const noexcept {
   return {.commits = shared.committer->commits(),
           .events = shared.committer->events(),
           .live_aggregates = implementation_->live_aggregates(),
+          .passivated = shared.passivated.load(std::memory_order_relaxed),
+          .aggregate_memory = static_cast<std::uint64_t>(
+            std::max<std::int64_t>(0, shared.aggregate_memory.load(std::memory_order_relaxed))),
           .recoveries = shared.recoveries.load(std::memory_order_relaxed),
           .recovery_failures = shared.recovery_failures.load(std::memory_order_relaxed),
           .overloaded = shared.overloaded.load(std::memory_order_relaxed)};

@@ -27,7 +27,8 @@ void move_all(std::vector<T>& from, std::vector<T>& to) {
 
 } // namespace
 
-housekeeper::housekeeper(core& shared, registry& actors) : core_(shared), registry_(actors) {}
+housekeeper::housekeeper(core& shared, registry& actors)
+    : core_(shared), registry_(actors), passivation_(shared, actors) {}
 
 void housekeeper::end() noexcept {
   const std::lock_guard guard(mutex_);
@@ -42,7 +43,8 @@ void housekeeper::give(work& from) {
     is_behind_.store(true, std::memory_order_relaxed);
   // Without threads a visit costs nothing, and many are what a test is after.
   const auto worth_a_visit = has_no_thread() ? 1 : finished_per_visit;
-  if (from.repeats.empty() && from.finished.size() < worth_a_visit && !behind)
+  const bool is_due = passivation_.is_due();
+  if (from.repeats.empty() && from.finished.size() < worth_a_visit && !behind && !is_due)
     return;
   {
     const std::lock_guard guard(mutex_);
@@ -54,14 +56,25 @@ void housekeeper::give(work& from) {
 }
 
 bool housekeeper::ready() const noexcept {
+  if (passivation_.is_due())
+    return true;
   const std::lock_guard guard(mutex_);
   return index_wanted_;
+}
+
+std::chrono::nanoseconds housekeeper::look_again_after() const noexcept {
+  constexpr int looks = 8; // within the time after which they are idle
+  constexpr std::chrono::milliseconds rest{1};
+  if (passivation_.is_short_of_memory())
+    return rest;
+  const auto after = core_.options.passivate_after;
+  return after.count() == 0 ? chore::look_again_after() : after / looks;
 }
 
 bool housekeeper::step() noexcept {
   {
     const std::lock_guard guard(mutex_);
-    if (!index_wanted_)
+    if (!index_wanted_ && !passivation_.is_due())
       return false;
     index_wanted_ = false;
     std::swap(in_hand_, todo_);
@@ -126,6 +139,8 @@ result<void> housekeeper::index_up_to(log_position position) {
 }
 
 void housekeeper::do_work(work& todo) {
+  // Before the index, so that what it is about is in it.
+  const bool may_drop = passivation_.may_drop();
   auto indexed = index();
   for (auto& one : todo.repeats) {
     settlement end = [&] {
@@ -141,8 +156,12 @@ void housekeeper::do_work(work& todo) {
     core_.committer->wake();
   // Last, as the repeats' actors may be among them. Where the log cannot be read they stay in
   // memory: loading them again would fail too.
-  if (indexed)
-    registry_.drop_idle(todo.finished);
+  if (!indexed)
+    return;
+  registry_.drop_idle(todo.finished);
+  if (may_drop)
+    passivation_.drop();
+  passivation_.choose();
 }
 
 settlement housekeeper::answer_repeat(settlement&& repeat) const {

@@ -2,11 +2,13 @@
 
 #include "chore.hpp"
 #include "core.hpp"
+#include "passivation.hpp"
 #include "settlement.hpp"
 
 #include <acta/base/ids.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -37,9 +39,16 @@ public:
   /// Does what it was given up to now.
   bool step() noexcept override;
   [[nodiscard]] bool ready() const noexcept override;
+  [[nodiscard]] std::chrono::nanoseconds look_again_after() const noexcept override;
 
   /// Takes the work over if there is enough of it, or any that somebody waits for.
   void give(work& from);
+
+  /// By the committer, after each round.
+  void after_round() noexcept {
+    if (passivation_.waits_for_round() && passivation_.may_drop())
+      wake();
+  }
 
   /// errc::overloaded if the index is too far behind the log. Any thread; one load, mostly.
   [[nodiscard]] result<void> check_index_in_time() {
@@ -64,6 +73,7 @@ private:
 
   core& core_;
   registry& registry_;
+  passivation passivation_;
   mutable std::mutex mutex_;
   work todo_;
   work in_hand_; ///< Of step(), memory kept.

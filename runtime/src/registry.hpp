@@ -31,10 +31,15 @@ public:
   registry(const registry&) = delete;
   registry& operator=(const registry&) = delete;
 
-  /// Delivers a command to the stream's actor, which is started if there is none. False, and the
-  /// command is left, if engine_options::max_mailbox commands wait there already.
-  [[nodiscard]] bool send(const category_entry& category, const stream_id& stream,
-                          std::unique_ptr<detail::envelope>& command);
+  enum class delivery : std::uint8_t {
+    done,
+    mailbox_full, ///< engine_options::max_mailbox commands wait there already.
+    memory_full,  ///< There is no actor, and the others take more than they may.
+  };
+  /// Delivers a command to the stream's actor, which is started if there is none; or else leaves
+  /// it.
+  [[nodiscard]] delivery send(const category_entry& category, const stream_id& stream,
+                              std::unique_ptr<detail::envelope>& command);
 
   /// The same, whatever waits.
   void send(const category_entry& category, const stream_id& stream,
@@ -43,6 +48,13 @@ public:
   /// Drops those actors that were sent no more than they have handled. Their events must all be
   /// indexed: the next command loads them. One thread.
   void drop_idle(std::span<const finished_actor> finished);
+
+  /// Looks for idle actors that nobody used since the tick `oldest`, or used at it, until their
+  /// memory sums up to `wanted`, and marks them as chosen. An actor that is chosen has nothing to
+  /// come: all it was sent is staged. One thread, that of drop_idle().
+  void choose_idle(std::uint32_t oldest, std::int64_t wanted, std::vector<finished_actor>& chosen);
+  /// As drop_idle(), for those that were chosen.
+  void drop_chosen(std::span<const finished_actor> chosen);
 
   /// Drops all actors.
   void clear() noexcept;
@@ -78,8 +90,11 @@ private:
   [[nodiscard]] mailbox& find_or_start(shard& in, const category_entry& category,
                                        const stream_id& stream, std::uint64_t hash);
 
+  void drop(std::span<const finished_actor> finished, bool chosen);
+
   core& core_;
   actor_host& host_;
+  std::size_t next_shard_ = 0; ///< Of choose_idle().
   std::array<shard, 64> shards_;
   // Of drop_idle(), memory kept.
   std::array<std::vector<finished_actor>, 64> of_shard_;

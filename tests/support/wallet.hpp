@@ -29,7 +29,7 @@ struct tell_time {
 struct wallet {
   static constexpr std::string_view category = "wallet";
   /// evolve() throws when the balance would be this.
-  static constexpr std::int64_t unspeakable = 666;
+  static constexpr std::int64_t unspeakable = 1'000'000'666;
   enum class refusal : std::uint16_t { empty = 1 };
   static inline std::atomic<int> decisions = 0;
 

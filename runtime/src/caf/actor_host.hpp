@@ -34,6 +34,9 @@ public:
   [[nodiscard]] std::size_t jobs();
   void run_job(std::size_t which);
 
+  /// Memory of an actor with its place in the registry, an estimate.
+  [[nodiscard]] static std::size_t bytes_of_actor() noexcept;
+
   [[nodiscard]] caf::actor_system& system() noexcept;
 
 private:

@@ -67,6 +67,12 @@ inline constexpr std::size_t default_max_mailbox = default_max_in_flight / 4;
 inline constexpr std::chrono::milliseconds first_recovery_backoff{100};
 inline constexpr std::chrono::milliseconds max_recovery_backoff{30'000};
 
+/// Aggregates are dropped until so much of engine_options::memory_budget is taken, in 64ths, once
+/// 60 of them are: so the budget is not reached while they are looked for, and the search, which
+/// looks at every aggregate, is worth it.
+inline constexpr std::size_t passivation_begins_at = 60;
+inline constexpr std::size_t passivation_ends_at = 54;
+
 /// Of so many commands one is timed through all stages, by default: reading the clock six times
 /// costs a tenth of a command.
 inline constexpr unsigned default_latency_sample = 64;

@@ -231,7 +231,8 @@ concept saves_and_loads_its_snapshot =
 /// What the engine runs. A state starts as `state{}` for a stream without events. Optional:
 /// `static bool closed(const state&) noexcept` is true once nothing but refusals can follow, and
 /// lets the engine drop the actor; the next command loads it again. Also optional: snapshots, where
-/// load(save(state)) must be as good as the state, and as the events that led to it.
+/// load(save(state)) must be as good as the state, and as the events that led to it; and
+/// heap_size(), see below.
 template <class Aggregate>
 concept aggregate =
   requires {
@@ -333,6 +334,20 @@ template <aggregate Aggregate>
     return Aggregate::closed(state);
   } else {
     return false;
+  }
+}
+
+/// Bytes that a state has on the heap, as the aggregate says, for an engine's memory budget; 0 for
+/// aggregates that say nothing: plain structs have none.
+template <aggregate Aggregate>
+[[nodiscard]] std::size_t heap_size(const typename Aggregate::state& state) noexcept {
+  if constexpr (requires { Aggregate::heap_size(state); }) {
+    static_assert(noexcept(Aggregate::heap_size(state))
+                    && std::same_as<decltype(Aggregate::heap_size(state)), std::size_t>,
+                  "heap_size(const state&) must be noexcept and return std::size_t");
+    return Aggregate::heap_size(state);
+  } else {
+    return 0;
   }
 }
 

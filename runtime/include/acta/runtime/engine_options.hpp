@@ -8,6 +8,7 @@
 #include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_index.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -63,6 +64,16 @@ struct engine_options {
   std::size_t max_in_flight = limits::default_max_in_flight;
   /// Commands that wait for one aggregate; one more is refused with errc::overloaded.
   std::size_t max_mailbox = limits::default_max_mailbox;
+  /// Aggregates that had no command for so long are dropped from memory: looked for every eighth of
+  /// it. The next command loads them again. 0: none. On the engine's clock.
+  std::chrono::nanoseconds passivate_after{0};
+  /// Memory of all live aggregates, in bytes: actors, states and remembered command ids (see
+  /// engine_counters::aggregate_memory), not of the index, the log and commands under way. Near it
+  /// those that have had no command for longest are dropped. A command to one that is not in memory
+  /// is refused with errc::overloaded while all that are take an eighth more than this and are
+  /// busy. 0: none. An aggregate whose state has more on the heap than sizeof(state) says so with
+  /// `static std::size_t heap_size(const state&) noexcept`.
+  std::size_t memory_budget = 0;
   /// Command ids each aggregate remembers: see limits::default_repeat_window.
   std::size_t repeat_window = limits::default_repeat_window;
   /// Of the index of streams. When it falls behind the log, by more events than a 64th of its

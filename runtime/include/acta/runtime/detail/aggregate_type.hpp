@@ -49,6 +49,8 @@ public:
   /// Applies events that were verified: all, or none if an evolve() throws, which this passes on.
   virtual void evolve(void* state, std::span<const verified_event> events) const = 0;
   [[nodiscard]] virtual bool closed(const void* state) const noexcept = 0;
+  /// Of the state, in bytes, outside the actor.
+  [[nodiscard]] virtual std::size_t heap_size(const void* state) const noexcept = 0;
 
   /// Of its snapshots; 0 if it has none, and then the two below are not called.
   [[nodiscard]] virtual std::uint64_t snapshot_schema_hash() const noexcept = 0;
@@ -105,6 +107,11 @@ public:
 
   [[nodiscard]] bool closed(const void* untyped) const noexcept override {
     return domain::closed<Aggregate>(*static_cast<const state*>(untyped));
+  }
+
+  [[nodiscard]] std::size_t heap_size(const void* untyped) const noexcept override {
+    return (fits ? 0 : sizeof(state))
+           + domain::heap_size<Aggregate>(*static_cast<const state*>(untyped));
   }
 
   [[nodiscard]] std::uint64_t snapshot_schema_hash() const noexcept override {
