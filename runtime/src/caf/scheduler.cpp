@@ -106,7 +106,7 @@ void scheduler::start_without_threads() {
   utility_actors_[printer_id] =
     system().spawn<caf::hidden>([](caf::event_based_actor* self) -> caf::behavior {
       self->set_default_handler(caf::drop);
-      return {[](caf::unit_t) {}};
+      return {[](const caf::unit_t&) {}};
     });
 }
 
