@@ -1,5 +1,6 @@
 #include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
+#include "../support/spawn.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/projections/projector.hpp>
@@ -164,14 +165,14 @@ TEST_P(deterministic_test, takes_its_steps_where_a_caller_waits) {
 TEST_P(deterministic_test, runs_other_actors_in_its_steps_too) {
   auto e = open(3);
   std::vector<int> got;
-  auto adder = e->system().spawn([](caf::event_based_actor* self) -> caf::behavior {
+  auto adder = spawn(*e, [](caf::event_based_actor* self) -> caf::behavior {
     return {[self](int value) {
       if (value == 0)
         self->quit();
       return value + 1;
     }};
   });
-  e->system().spawn([&](caf::event_based_actor* self) {
+  spawn(*e, [&](caf::event_based_actor* self) {
     self->request(adder, caf::infinite, 1).then([&, self](int value) {
       got.push_back(value);
       self->send(adder, 0);

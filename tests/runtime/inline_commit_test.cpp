@@ -1,4 +1,5 @@
 #include "../support/engine_fixture.hpp"
+#include "../support/spawn.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
@@ -152,7 +153,7 @@ TEST_P(inline_commit_test, commits_when_enough_is_staged_and_does_not_wait_for_a
 TEST_P(inline_commit_test, commits_although_other_actors_never_rest) {
   auto e = open_inline();
   for (int i = 0; i < 2; ++i)
-    e->system().spawn<caf::hidden>([](caf::event_based_actor* self) -> caf::behavior {
+    spawn<caf::hidden>(*e, [](caf::event_based_actor* self) -> caf::behavior {
       self->send(self, 1);
       return {[self](int) { self->send(self, 1); }};
     });

@@ -1,4 +1,5 @@
 #include "../support/engine_fixture.hpp"
+#include "../support/spawn.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
@@ -69,18 +70,18 @@ TEST_P(waiting_test, loses_no_command_of_many_callers) {
 TEST_P(waiting_test, runs_timeouts_and_delayed_messages_of_cafs_actors) {
   auto e = open({.workers = 1, .wait = GetParam()});
   ASSERT_NE(e, nullptr);
-  auto silent = e->system().spawn([](caf::event_based_actor* self) -> caf::behavior {
+  auto silent = spawn(*e, [](caf::event_based_actor* self) -> caf::behavior {
     return {[self](int) { return self->make_response_promise(); }}; // never fulfilled
   });
   std::promise<caf::error> timed_out;
-  e->system().spawn([&](caf::event_based_actor* self) {
+  spawn(*e, [&](caf::event_based_actor* self) {
     self->request(silent, 5ms, 1)
       .then([](int) { FAIL(); }, [&](caf::error& why) { timed_out.set_value(why); });
   });
   EXPECT_EQ(timed_out.get_future().get(), caf::sec::request_timeout);
 
   std::promise<int> delayed;
-  auto waiter = e->system().spawn([&](caf::event_based_actor* self) -> caf::behavior {
+  auto waiter = spawn(*e, [&](caf::event_based_actor* self) -> caf::behavior {
     return {[&, self](int value) {
       delayed.set_value(value);
       self->quit();
@@ -90,7 +91,7 @@ TEST_P(waiting_test, runs_timeouts_and_delayed_messages_of_cafs_actors) {
   EXPECT_EQ(delayed.get_future().get(), 7);
 
   std::promise<int> ticks;
-  e->system().spawn([&](caf::event_based_actor* self) -> caf::behavior {
+  spawn(*e, [&](caf::event_based_actor* self) -> caf::behavior {
     self->delayed_send(self, 1ms, 0);
     return {[&, self](int count) {
       if (count < 3)
@@ -119,7 +120,7 @@ TEST_F(scheduler_test, pins_each_worker_to_a_core_of_its_own) {
   std::set<std::size_t> seen;
   std::latch all(cores());
   for (unsigned i = 0; i < cores(); ++i) // they are given to the workers in turn
-    e->system().spawn([&](caf::event_based_actor*) {
+    spawn(*e, [&](caf::event_based_actor*) {
       const auto mine = cores_of(::pthread_self());
       EXPECT_EQ(CPU_COUNT(&mine), 1);
       const std::lock_guard guard(mutex);
@@ -156,7 +157,7 @@ TEST_F(scheduler_test, ends_while_actors_still_send_to_one_another) {
   std::atomic<int> rounds{0};
   std::latch running(1);
   for (int i = 0; i < 4; ++i)
-    e->system().spawn<caf::hidden>([&](caf::event_based_actor* self) -> caf::behavior {
+    spawn<caf::hidden>(*e, [&](caf::event_based_actor* self) -> caf::behavior {
       self->send(self, 1);
       return {[&, self](int) {
         if (++rounds == 100)
@@ -176,7 +177,7 @@ TEST_F(scheduler_test, lets_others_have_their_turn_beside_an_actor_with_a_full_m
   std::latch both(2);
   constexpr int many = 10'000;
   std::atomic<int> handled{0};
-  auto busy = e->system().spawn([&](caf::event_based_actor* self) -> caf::behavior {
+  auto busy = spawn(*e, [&](caf::event_based_actor* self) -> caf::behavior {
     return {[&, self](int last) {
       if (++handled == many / 2) {
         EXPECT_TRUE(other) << "what came behind the first message of a busy actor waits for all";
@@ -188,10 +189,10 @@ TEST_F(scheduler_test, lets_others_have_their_turn_beside_an_actor_with_a_full_m
     }};
   });
   // On the busy actor's worker all of it is queued before anything runs.
-  e->system().spawn([&](caf::event_based_actor* self) {
+  spawn(*e, [&](caf::event_based_actor* self) {
     for (int i = 1; i <= many; ++i)
       self->send(busy, i == many ? 1 : 0);
-    self->system().spawn([&](caf::event_based_actor*) {
+    spawn(*e, [&](caf::event_based_actor*) {
       other = true;
       both.count_down();
     });

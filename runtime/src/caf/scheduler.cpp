@@ -22,6 +22,17 @@ namespace {
 /// beside them, and so few that nobody waits long for an actor with a full mailbox.
 constexpr std::size_t messages_per_job = 64;
 
+/// Where no thread may print.
+class silent_printer final : public caf::event_based_actor {
+public:
+  explicit silent_printer(caf::actor_config& config) : caf::event_based_actor(config) {
+    set_default_handler(caf::drop);
+  }
+  caf::behavior make_behavior() override {
+    return {[](const caf::unit_t&) {}};
+  }
+};
+
 } // namespace
 
 host_config::host_config(const engine_options& from) : options(from) {
@@ -103,11 +114,7 @@ void scheduler::start_without_threads() {
   workers_.push_back(std::make_unique<worker>(
     system(),
     worker::settings{.messages_per_job = 1, .wait = waiting::park, .core = {}, .not_pinned = {}}));
-  utility_actors_[printer_id] =
-    system().spawn<caf::hidden>([](caf::event_based_actor* self) -> caf::behavior {
-      self->set_default_handler(caf::drop);
-      return {[](caf::unit_t) {}};
-    });
+  utility_actors_[printer_id] = system().spawn<silent_printer, caf::hidden>();
 }
 
 void scheduler::stop() {

@@ -24,7 +24,7 @@ namespace acta::runtime {
 
 /// CAF's settings of an engine's system, which choose the scheduler and carry its options.
 struct host_config : caf::actor_system_config {
-  explicit host_config(const engine_options& options);
+  explicit host_config(const engine_options& from);
   /// The worker that whoever holds the system must run, if it is that of an engine without threads.
   [[nodiscard]] static worker* driven_worker_of(caf::actor_system& system) noexcept;
 

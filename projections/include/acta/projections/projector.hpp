@@ -39,7 +39,8 @@ public:
   /// The error that stopped it, if one did.
   [[nodiscard]] result<void> status() const;
   /// Waits until the view contains `position`: with a receipt's position, one reads one's own
-  /// writes. errc::timed_out says how far behind it is; or the error that stopped it.
+  /// writes. errc::timed_out says how far behind it is; or the error that stopped it. Of an engine
+  /// with deterministic_seed nothing happens meanwhile: call engine::run_until_idle() before.
   [[nodiscard]] result<void> wait_for(log_position position,
                                       std::chrono::nanoseconds at_most) const;
 
