@@ -8,8 +8,10 @@
 #include <lmdb.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
+#include <span>
 
 namespace acta::bench {
 
@@ -36,30 +38,60 @@ void record_bytes::add(std::span<const std::byte> record) {
   ends_.push_back(bytes_.size());
 }
 
-double append_to_lmdb(const std::filesystem::path& directory, const record_bytes& records,
-                      std::size_t per_transaction) {
+namespace {
+
+[[nodiscard]] MDB_env* open_environment(const std::filesystem::path& directory, unsigned flags,
+                                        MDB_dbi& events) {
   MDB_env* env = nullptr;
   check(mdb_env_create(&env));
   check(mdb_env_set_mapsize(env, std::size_t{1} << 38U));
   check(mdb_env_set_maxdbs(env, 4));
-  check(mdb_env_open(env, directory.c_str(), MDB_NOTLS, 0644));
+  check(mdb_env_open(env, directory.c_str(), MDB_NOTLS | flags, 0644));
   MDB_txn* writer = nullptr;
-  MDB_dbi events = 0;
   check(mdb_txn_begin(env, nullptr, 0, &writer));
   check(mdb_dbi_open(writer, "events", MDB_CREATE | MDB_INTEGERKEY, &events));
   check(mdb_txn_commit(writer));
+  return env;
+}
 
+void append(MDB_txn* writer, MDB_dbi events, std::uint64_t position,
+            std::span<const std::byte> record) {
+  MDB_val key{sizeof position, &position};
+  MDB_val place{record.size(), nullptr};
+  check(mdb_put(writer, events, &key, &place, MDB_APPEND | MDB_RESERVE));
+  std::memcpy(place.mv_data, record.data(), record.size());
+}
+
+} // namespace
+
+single_commits::single_commits(const std::filesystem::path& directory, bool synced)
+    : env_(open_environment(directory, synced ? 0U : unsigned{MDB_NOSYNC}, events_)) {}
+
+single_commits::~single_commits() {
+  mdb_env_close(env_);
+}
+
+double single_commits::commit_us() {
+  constexpr std::array<std::byte, 128> record{};
+  const auto start = clock::now();
+  MDB_txn* writer = nullptr;
+  check(mdb_txn_begin(env_, nullptr, 0, &writer));
+  append(writer, events_, ++position_, record);
+  check(mdb_txn_commit(writer));
+  return seconds_since(start) * 1e6;
+}
+
+double append_to_lmdb(const std::filesystem::path& directory, const record_bytes& records,
+                      std::size_t per_transaction) {
+  MDB_dbi events = 0;
+  MDB_env* env = open_environment(directory, 0, events);
+  MDB_txn* writer = nullptr;
   const auto start = clock::now();
   for (std::size_t at = 0; at < records.size();) {
     check(mdb_txn_begin(env, nullptr, 0, &writer));
     const auto end = std::min(records.size(), at + per_transaction);
-    for (; at < end; ++at) {
-      std::uint64_t position = at + 1;
-      MDB_val key{sizeof position, &position};
-      MDB_val place{records[at].size(), nullptr};
-      check(mdb_put(writer, events, &key, &place, MDB_APPEND | MDB_RESERVE));
-      std::memcpy(place.mv_data, records[at].data(), records[at].size());
-    }
+    for (; at < end; ++at)
+      append(writer, events, at + 1, records[at]);
     check(mdb_txn_commit(writer));
   }
   const auto elapsed = seconds_since(start);

@@ -8,6 +8,8 @@
 
 /// What a command cannot be faster than: the log's library and the actors' library alone, doing
 /// the same amount of their part of the work.
+struct MDB_env;
+
 namespace acta::bench {
 
 /// The records of a log, copied, each 8-byte aligned.
@@ -29,6 +31,24 @@ private:
 /// time, with LMDB's default sync: keys and flags as in an Acta store.
 [[nodiscard]] double append_to_lmdb(const std::filesystem::path& directory,
                                     const record_bytes& records, std::size_t per_transaction);
+
+/// Transactions of one record of 128 bytes each, into a new LMDB environment.
+class single_commits {
+public:
+  /// `synced`: with LMDB's default sync, or else with MDB_NOSYNC.
+  single_commits(const std::filesystem::path& directory, bool synced);
+  ~single_commits();
+  single_commits(const single_commits&) = delete;
+  single_commits& operator=(const single_commits&) = delete;
+
+  /// Does one, and returns how long it took from begin to commit, in microseconds.
+  [[nodiscard]] double commit_us();
+
+private:
+  unsigned events_ = 0; // before env_, whose making sets it
+  MDB_env* env_ = nullptr;
+  std::uint64_t position_ = 0;
+};
 
 /// Seconds to send a message to one of `actors` event-based CAF actors for each of `keys`, from one
 /// thread, with at most `window` not handled yet, until the last is handled by CAF's one worker
