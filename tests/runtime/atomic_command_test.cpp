@@ -1,5 +1,6 @@
 #include "../support/counter.hpp"
 #include "../support/log_doubles.hpp"
+#include "../support/scratch_directory.hpp"
 #include "../support/wallet.hpp"
 
 #include <acta/runtime/engine.hpp>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -82,6 +84,31 @@ struct entry {
   }
   return all;
 }
+
+/// That no transfer is half in the log at any of its tails: those have no command id here, and
+/// what has one is no transfer.
+class transfer_watch {
+public:
+  explicit transfer_watch(engine& of)
+      : log_(of.log()), subscription_(of.on_tail([this](log_position tail) { look(tail); })) {}
+
+private:
+  void look(log_position tail) {
+    const auto now = log_.snapshot();
+    for (at_ = at_.next(); at_ <= tail; at_ = at_.next()) {
+      const auto record = (*now)->at(at_);
+      if (record->header().command.empty())
+        sum_ += domain::verified<added>(record->payload())->amount();
+    }
+    at_ = tail;
+    EXPECT_EQ(sum_, 0) << "at position " << tail.value();
+  }
+
+  const storage::event_log& log_;
+  log_position at_;
+  std::int64_t sum_ = 0;
+  std::unique_ptr<engine::tail_subscription> subscription_;
+};
 
 /// An engine of counters and wallets over a log in memory.
 class atomic_command_test : public testing::Test {
@@ -367,6 +394,45 @@ TEST_F(atomic_command_test, is_answered_as_it_asked_and_holds_its_aggregates_unt
   EXPECT_EQ(told, 4);
 }
 
+TEST_F(atomic_command_test, is_answered_behind_the_sync_where_it_asks_for_that) {
+  const scratch_directory directory;
+  auto on_disk =
+    storage::open_log(directory.path(), {.durability = storage::durability::process});
+  ASSERT_TRUE(on_disk.has_value());
+  auto opened = engine::open<counter>(std::move(*on_disk), {.workers = 2});
+  ASSERT_TRUE(opened.has_value());
+  auto& e = **opened;
+  ASSERT_TRUE(e.ask<counter>(1, add{10}));
+  const runtime::command_options durable{.id = command_id::of(1, 1),
+                                         .answered = runtime::acknowledgement::durable};
+  for (const bool repeat : {false, true}) {
+    const auto moved = e.ask_all(atomic(part<counter>(1), part<counter>(2)), moving(4), durable);
+    ASSERT_TRUE(moved.has_value()) << moved.error().message();
+    EXPECT_EQ(moved->repeat, repeat);
+    EXPECT_EQ(moved->position, log_position(3));
+    EXPECT_GE(e.log().synced_tail(), log_position(3));
+  }
+}
+
+TEST_F(atomic_command_test, counts_as_one_in_flight_and_is_waited_for_as_long_as_it_is_told) {
+  auto e = open({.workers = 2, .max_in_flight = 1});
+  const auto parts = atomic(part<counter>(1), part<counter>(2));
+  ASSERT_TRUE(e->ask_all(parts, moving(0)));
+  gate_->close();
+  const auto unknown = // the place of the first is free a little after its answer
+    e->ask_all(parts, moving(0),
+               {.wait_for_room = std::chrono::hours(1),
+                .wait_for_outcome = std::chrono::milliseconds(1)});
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().code(), errc::timed_out);
+  const auto refused = e->ask_all(parts, moving(0));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), errc::overloaded);
+  EXPECT_EQ(e->counters().overloaded, 1U);
+  std::jthread opens([&] { gate_->open(); });
+  EXPECT_TRUE(e->ask_all(parts, moving(0), {.wait_for_room = std::chrono::hours(1)}));
+}
+
 TEST_F(atomic_command_test, fails_whole_with_its_commit_and_nothing_comes_after) { // I5
   auto e = open({.workers = 2});
   ASSERT_TRUE(e->ask<counter>(1, add{10}));
@@ -492,7 +558,8 @@ void transfer_in_opposite_directions(engine& e, int rounds) {
       });
     threads.emplace_back([&] {
       for (int i = 0; i < rounds; ++i)
-        ASSERT_TRUE(e.ask<counter>(1 + static_cast<std::uint64_t>(i) % 6, add{1}));
+        ASSERT_TRUE(e.ask<counter>(1 + static_cast<std::uint64_t>(i) % 6, add{1},
+                                   {.id = command_id::of(1, static_cast<std::uint64_t>(i) + 1)}));
     });
   }
   EXPECT_EQ(moved, 2 * rounds);
@@ -505,13 +572,15 @@ TEST_F(atomic_command_test, never_deadlocks_nor_loses_anything_among_threads) {
     log = storage::make_memory_log();
     snapshots_ = std::move(*storage::open_snapshots(*log));
     auto e = open({.workers = workers, .snapshot_every = 50});
-    ASSERT_TRUE(e->ask<counter>(1, add{1'000}));
-    ASSERT_TRUE(e->ask<counter>(2, add{1'000}));
+    auto watch = std::make_unique<transfer_watch>(*e);
+    ASSERT_TRUE(e->ask<counter>(1, add{1'000}, {.id = command_id::of(2, 1)}));
+    ASSERT_TRUE(e->ask<counter>(2, add{1'000}, {.id = command_id::of(2, 2)}));
     transfer_in_opposite_directions(*e, rounds);
     std::int64_t total = 0;
     for (std::uint64_t key = 1; key <= 6; ++key)
       total += sum(*e, key);
     EXPECT_EQ(total, 2'000 + rounds);
+    watch.reset();
     e.reset();
     std::int64_t stored = 0;
     std::map<std::string, std::uint64_t> versions;
