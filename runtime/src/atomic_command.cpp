@@ -10,6 +10,7 @@
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 #include <acta/storage/event_metadata.hpp>
+#include <acta/storage/truncation.hpp>
 
 #include <fmt/format.h>
 
@@ -171,6 +172,31 @@ using participations = std::deque<aggregate::participation>;
   return ends;
 }
 
+/// In the order of the parts. An integer key has no category yet.
+[[nodiscard]] result<std::vector<atomic_place>> places_of(const core& shared,
+                                                          detail::atomic_request& request) {
+  std::vector<atomic_place> places;
+  for (const auto& [tag, stream, expected] : request.parts()) {
+    const auto category = std::ranges::find(shared.categories, tag, &category_entry::tag);
+    if (category == shared.categories.end())
+      return failure(errc::invalid_argument,
+                     fmt::format("part {} of an atomic command, stream {}: its aggregate was not "
+                                 "given to engine::open<...>",
+                                 places.size() + 1, stream.to_string()));
+    if (stream.category() != category_id{} && stream.category() != category->id)
+      return failure(errc::invalid_argument,
+                     fmt::format("part {} of an atomic command, stream {}: it is not of the "
+                                 "aggregate '{}'",
+                                 places.size() + 1, stream.to_string(),
+                                 category->type->category()));
+    places.push_back({.category = &*category,
+                      .stream = storage::in_category(stream, category->id),
+                      .expected = expected,
+                      .asked = places.size()});
+  }
+  return places;
+}
+
 [[nodiscard]] result<void> check(detail::atomic_request& request,
                                  const std::vector<atomic_place>& places,
                                  const command_options& options) {
@@ -211,10 +237,13 @@ private:
 };
 
 result<std::shared_ptr<atomic_command>>
-atomic_command::make(core& shared, registry& actors, std::unique_ptr<detail::atomic_request> request,
-                     std::vector<atomic_place> places, const command_options& options) {
-  for (std::size_t i = 0; i < places.size(); ++i)
-    places[i].asked = i;
+atomic_command::make(core& shared, registry& actors,
+                     std::unique_ptr<detail::atomic_request> request,
+                     const command_options& options) {
+  auto found = places_of(shared, *request);
+  if (!found)
+    return failure(found);
+  auto& places = *found;
   std::ranges::sort(places, is_before);
   if (auto checked = check(*request, places, options); !checked)
     return failure(checked);
@@ -263,8 +292,8 @@ void atomic_command::reached(std::size_t which, aggregate& state, mailbox& actor
   core_.committer->admit_parts(1);
   const auto self = shared_from_this();
   core_.committer->staging_of(actor.stream())
-    .seal({.command = std::make_unique<signal>(self, &atomic_command::fence_answered),
-           .from = &actor});
+    .seal(
+      {.command = std::make_unique<signal>(self, &atomic_command::fence_answered), .from = &actor});
   core_.committer->wake();
   if (!is_last) // or else others have it by now
     hold(which + 1);
@@ -283,9 +312,8 @@ void atomic_command::run() {
   auto ends = settle_parts(to);
   ensure(ends.size() == held_, "each aggregate that is held has an outcome");
   core_.committer->admit_parts(ends.size());
-  ends.push_back(
-    {.command = std::make_unique<signal>(shared_from_this(), &atomic_command::release),
-     .from = &last});
+  ends.push_back({.command = std::make_unique<signal>(shared_from_this(), &atomic_command::release),
+                  .from = &last});
   to.seal(ends);
   core_.committer->wake();
 }
@@ -304,8 +332,7 @@ std::vector<settlement> atomic_command::settle_parts(staging& to) {
   } else if (std::ranges::any_of(parts, [](auto& one) { return one.knows_command(); })) {
     for (auto& one : parts)
       ends.push_back(one.repeat());
-  } else if (auto decided =
-               decide(parts, places_, answer_->request(), *core_.options.clock);
+  } else if (auto decided = decide(parts, places_, answer_->request(), *core_.options.clock);
              !decided) {
     parts.front().report(decided.error());
     fail_all(decided.error());

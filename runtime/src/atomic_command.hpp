@@ -49,11 +49,10 @@ struct atomic_place {
 /// are answered while it is still handed from actor to actor: open_fences_ is atomic.
 class atomic_command final : public std::enable_shared_from_this<atomic_command> {
 public:
-  /// The places are in the order of the request's parts. Errors: errc::invalid_argument for what
-  /// cannot be sent.
+  /// Errors: errc::invalid_argument for what cannot be sent; those of the metadata.
   [[nodiscard]] static result<std::shared_ptr<atomic_command>>
   make(core& shared, registry& actors, std::unique_ptr<detail::atomic_request> request,
-       std::vector<atomic_place> places, const command_options& options);
+       const command_options& options);
 
   /// Goes to the first aggregate. It was admitted.
   void start() { hold(0); }

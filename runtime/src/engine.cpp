@@ -18,7 +18,6 @@
 #include <acta/base/ensure.hpp>
 #include <acta/storage/schema.hpp>
 #include <acta/storage/stream_index.hpp>
-#include <acta/storage/truncation.hpp>
 
 #include <fmt/format.h>
 
@@ -163,9 +162,7 @@ public:
     start_snapshots();
     if (core_.log->durability() == storage::durability::process)
       core_.gate = std::make_unique<durability_gate>(core_);
-    if (core_.options.workers > core_.options.max_recoveries)
-      core_.recovery_limit =
-        std::make_unique<runtime::recovery_limit>(core_.options.max_recoveries);
+    core_.recovery_limit = recovery_limit::make(core_.options);
     host_.emplace(core_.options);
     core_.bytes_of_actor = actor_host::bytes_of_actor();
     registry_.emplace(core_, *host_);
@@ -203,29 +200,16 @@ public:
 
   [[nodiscard]] result<void> send(std::unique_ptr<detail::atomic_request> command,
                                   const command_options& options) {
-    std::vector<atomic_place> places;
-    for (const auto& [tag, stream, expected] : command->parts()) {
-      const auto* category = category_of(tag);
-      const bool by_key = stream.category() == category_id{};
-      if (category == nullptr || (!by_key && stream.category() != category->id))
-        return refuse(core_.find(stream.category()), stream);
-      places.push_back({.category = category,
-                        .stream = storage::in_category(stream, category->id),
-                        .expected = expected});
-    }
     if (auto checked = check(options); !checked)
       return checked;
-    auto made =
-      atomic_command::make(core_, *registry_, std::move(command), std::move(places), options);
+    auto made = atomic_command::make(core_, *registry_, std::move(command), options);
     if (!made)
       return failure(made);
-    return while_full(options, [&]() -> result<void> {
-      if (auto in_time = housekeeper_->check_index_in_time(); !in_time)
-        return in_time;
-      if (auto admitted = admit(); !admitted)
-        return admitted;
-      (*made)->start();
-      return {};
+    return while_full(options, [&] {
+      auto admitted = admit_in_time();
+      if (admitted)
+        (*made)->start();
+      return admitted;
     });
   }
 
@@ -346,11 +330,14 @@ private:
     return sent;
   }
 
+  [[nodiscard]] result<void> admit_in_time() {
+    auto in_time = housekeeper_->check_index_in_time();
+    return in_time ? admit() : in_time;
+  }
+
   [[nodiscard]] result<void> try_to_send(const category_entry& category, const stream_id& stream,
                                          std::unique_ptr<detail::envelope>& command) {
-    if (auto in_time = housekeeper_->check_index_in_time(); !in_time)
-      return in_time;
-    if (auto admitted = admit(); !admitted)
+    if (auto admitted = admit_in_time(); !admitted)
       return admitted;
     const auto delivered = registry_->send(category, stream, command);
     if (delivered == registry::delivery::done)

@@ -18,10 +18,8 @@ aggregate::participation::participation(aggregate& of, std::unique_ptr<detail::e
 
 detail::atomic_member aggregate::participation::member() noexcept {
   ensure(of_.state_ != nullptr, "what is decided over was loaded");
-  return {.stream = stream_,
-          .version = stream_version(of_.version_),
-          .state = of_.state_,
-          .sink = sink_};
+  return {
+    .stream = stream_, .version = stream_version(of_.version_), .state = of_.state_, .sink = sink_};
 }
 
 result<std::span<const std::span<std::byte>>> aggregate::participation::emitted() const {
@@ -32,9 +30,8 @@ result<std::span<const std::span<std::byte>>> aggregate::participation::emitted(
 
 result<void> aggregate::participation::try_events() {
   ensure(events_.size() == to_.reserved().size(), "each event emitted is staged as a record");
-  auto tried =
-    guarded([this] { return of_.name(); }, "evolve() of an event that was to be stored",
-            [&] { return of_.category_.type->evolved(of_.state_, events_); });
+  auto tried = guarded([this] { return of_.name(); }, "evolve() of an event that was to be stored",
+                       [&] { return of_.category_.type->evolved(of_.state_, events_); });
   if (!tried)
     return std::unexpected(tried.error());
   tried_ = std::move(*tried);

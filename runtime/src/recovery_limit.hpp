@@ -3,10 +3,12 @@
 #include "mailbox.hpp"
 
 #include <acta/base/ensure.hpp>
+#include <acta/runtime/engine_options.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -21,6 +23,12 @@ class recovery_limit {
 public:
   explicit recovery_limit(std::size_t at_most) noexcept : left_(at_most) {
     ensure(at_most != 0, "somebody may load");
+  }
+  /// Null where each worker may load at any time.
+  [[nodiscard]] static std::unique_ptr<recovery_limit> make(const engine_options& options) {
+    if (options.workers <= options.max_recoveries)
+      return nullptr;
+    return std::make_unique<recovery_limit>(options.max_recoveries);
   }
 
   /// True if the actor has a permit, one it was given or one that was left. False: it is to pause,

@@ -1,12 +1,9 @@
-#include "../support/counter.hpp"
-#include "../support/log_doubles.hpp"
+#include "../support/atomic_fixture.hpp"
 #include "../support/scratch_directory.hpp"
-#include "../support/wallet.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/runtime/interceptor.hpp>
 #include <acta/storage/event_log.hpp>
-#include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_writer.hpp>
 
 #include <gtest/gtest.h>
@@ -17,13 +14,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <functional>
-#include <latch>
 #include <map>
 #include <memory>
-#include <optional>
-#include <random>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -42,96 +34,7 @@ using runtime::outcome;
 using runtime::part;
 using runtime::participant;
 
-constexpr std::uint16_t too_little = 7;
-
-void add_to(auto& one, std::int64_t amount) {
-  one.template emit<added>([&](auto& b) { return Createadded(b, amount); });
-}
-
-[[nodiscard]] decision refuse() {
-  return std::unexpected(domain::rejection{too_little, "there is not so much in it"});
-}
-
-/// Moves an amount from one to the other, if it is there.
-[[nodiscard]] auto moving(std::int64_t amount) {
-  return [amount](participant<counter>& from, participant<counter>& to) -> decision {
-    if (from.state().sum < amount)
-      return refuse();
-    add_to(to, amount); // not in the order of the parts
-    add_to(from, -amount);
-    return domain::accept();
-  };
-}
-
-/// What a log has, as far as these tests look.
-struct entry {
-  std::string stream;
-  std::uint64_t version;
-  command_id command;
-  std::int64_t amount;
-};
-
-[[nodiscard]] std::vector<entry> entries_of(const storage::event_log& log) {
-  std::vector<entry> all;
-  const auto now = log.snapshot();
-  for (log_position at(1); at <= (*now)->tail(); at = at.next()) {
-    const auto record = (*now)->at(at);
-    EXPECT_TRUE(record.has_value() && record->verify().has_value());
-    const auto* event = domain::verified<added>(record->payload());
-    if (event != nullptr)
-      all.push_back({record->stream().to_string(), record->version().value(),
-                     record->header().command, event->amount()});
-  }
-  return all;
-}
-
-/// That no transfer is half in the log at any of its tails: those have no command id here, and
-/// what has one is no transfer.
-class transfer_watch {
-public:
-  explicit transfer_watch(engine& of)
-      : log_(of.log()), subscription_(of.on_tail([this](log_position tail) { look(tail); })) {}
-
-private:
-  void look(log_position tail) {
-    const auto now = log_.snapshot();
-    for (at_ = at_.next(); at_ <= tail; at_ = at_.next()) {
-      const auto record = (*now)->at(at_);
-      if (record->header().command.empty())
-        sum_ += domain::verified<added>(record->payload())->amount();
-    }
-    at_ = tail;
-    EXPECT_EQ(sum_, 0) << "at position " << tail.value();
-  }
-
-  const storage::event_log& log_;
-  log_position at_;
-  std::int64_t sum_ = 0;
-  std::unique_ptr<engine::tail_subscription> subscription_;
-};
-
-/// An engine of counters and wallets over a log in memory.
-class atomic_command_test : public testing::Test {
-protected:
-  std::unique_ptr<engine> open(runtime::engine_options options = {}) {
-    options.snapshots = snapshots_;
-    auto opened =
-      engine::open<counter, wallet>(std::make_unique<gated_log>(log, gate_), options);
-    EXPECT_TRUE(opened.has_value()) << opened.error().message();
-    return opened ? std::move(*opened) : nullptr;
-  }
-
-  /// The sum of a counter, as it is told.
-  [[nodiscard]] static std::int64_t sum(engine& of, std::uint64_t key) {
-    const auto told = of.ask<counter>(key, tell_sum{});
-    EXPECT_FALSE(told.has_value());
-    return told.error().rejection();
-  }
-
-  std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
-  std::shared_ptr<storage::snapshot_store> snapshots_ = std::move(*storage::open_snapshots(*log));
-};
+class atomic_command_test : public atomic_fixture {};
 
 TEST_F(atomic_command_test, decides_over_several_aggregates_and_commits_them_together) {
   auto e = open({.workers = 2});
@@ -221,8 +124,8 @@ TEST_F(atomic_command_test, refuses_what_cannot_be_sent_and_calls_nobody) {
     return domain::accept();
   };
   const auto expect_invalid = [&](const auto& parts, const runtime::command_options& options) {
-    const auto sent = e->tell_all(
-      parts, never, [](atomic_outcome&&) { ADD_FAILURE() << "answered"; }, options);
+    const auto sent =
+      e->tell_all(parts, never, [](atomic_outcome&&) { ADD_FAILURE() << "answered"; }, options);
     ASSERT_FALSE(sent.has_value());
     EXPECT_EQ(sent.error().code(), errc::invalid_argument) << sent.error().message();
   };
@@ -236,12 +139,12 @@ TEST_F(atomic_command_test, refuses_what_cannot_be_sent_and_calls_nobody) {
   EXPECT_FALSE(e->tell_all(atomic(part<counter>(1), part<counter>(2)), never, {}).has_value());
   auto only_counters = engine::open<counter>(storage::make_memory_log());
   ASSERT_TRUE(only_counters.has_value());
-  EXPECT_EQ((*only_counters)
-              ->ask_all(atomic(part<wallet>(1)),
-                        [](participant<wallet>&) { return domain::accept(); })
-              .error()
-              .code(),
-            errc::invalid_argument);
+  EXPECT_EQ(
+    (*only_counters)
+      ->ask_all(atomic(part<wallet>(1)), [](participant<wallet>&) { return domain::accept(); })
+      .error()
+      .code(),
+    errc::invalid_argument);
   e->stop();
   EXPECT_EQ(e->ask_all(atomic(part<counter>(1), part<counter>(2)), never).error().code(),
             errc::engine_stopped);
@@ -311,7 +214,8 @@ TEST_F(atomic_command_test, decides_only_where_each_part_is_at_the_version_it_is
   const auto at = [](std::uint64_t version) {
     return expected_version::exactly(stream_version(version));
   };
-  const auto stale = e->ask_all(atomic(part<counter>(1, at(1)), part<counter>(2, at(1))), moving(1));
+  const auto stale =
+    e->ask_all(atomic(part<counter>(1, at(1)), part<counter>(2, at(1))), moving(1));
   ASSERT_FALSE(stale.has_value());
   EXPECT_EQ(stale.error().code(), errc::wrong_version);
   EXPECT_NE(stale.error().message().find("counter/2"), std::string::npos);
@@ -368,8 +272,7 @@ TEST_F(atomic_command_test, is_not_decided_after_its_deadline_and_stores_its_met
   ASSERT_TRUE(moved.has_value()) << moved.error().message();
   const auto snapshot = log->snapshot();
   for (const std::uint64_t at : {2U, 3U})
-    EXPECT_EQ(
-      storage::decode_metadata((*snapshot)->at(log_position(at))->metadata())->user, "ada");
+    EXPECT_EQ(storage::decode_metadata((*snapshot)->at(log_position(at))->metadata())->user, "ada");
 }
 
 TEST_F(atomic_command_test, is_answered_as_it_asked_and_holds_its_aggregates_until_the_commit) {
@@ -383,9 +286,9 @@ TEST_F(atomic_command_test, is_answered_as_it_asked_and_holds_its_aggregates_unt
   EXPECT_EQ(accepted->versions, (std::vector{stream_version(2), stream_version(1)}));
   EXPECT_EQ(accepted->position, log_position(0));
   std::atomic<int> told = -1;
-  ASSERT_TRUE(e->tell<counter>(2, tell_sum{}, [&](outcome&& how) {
-    told = how.error().rejection();
-  }, {.answered = runtime::acknowledgement::accepted}));
+  ASSERT_TRUE(e->tell<counter>(2, tell_sum{},
+                               [&](outcome&& how) { told = how.error().rejection(); },
+                               {.answered = runtime::acknowledgement::accepted}));
   gate_->wait_for_arrival();
   EXPECT_EQ(log->tail(), log_position(1));
   EXPECT_EQ(told, -1) << "it waits while what it would see is not committed";
@@ -396,8 +299,7 @@ TEST_F(atomic_command_test, is_answered_as_it_asked_and_holds_its_aggregates_unt
 
 TEST_F(atomic_command_test, is_answered_behind_the_sync_where_it_asks_for_that) {
   const scratch_directory directory;
-  auto on_disk =
-    storage::open_log(directory.path(), {.durability = storage::durability::process});
+  auto on_disk = storage::open_log(directory.path(), {.durability = storage::durability::process});
   ASSERT_TRUE(on_disk.has_value());
   auto opened = engine::open<counter>(std::move(*on_disk), {.workers = 2});
   ASSERT_TRUE(opened.has_value());
@@ -420,9 +322,9 @@ TEST_F(atomic_command_test, counts_as_one_in_flight_and_is_waited_for_as_long_as
   ASSERT_TRUE(e->ask_all(parts, moving(0)));
   gate_->close();
   const auto unknown = // the place of the first is free a little after its answer
-    e->ask_all(parts, moving(0),
-               {.wait_for_room = std::chrono::hours(1),
-                .wait_for_outcome = std::chrono::milliseconds(1)});
+    e->ask_all(
+      parts, moving(0),
+      {.wait_for_room = std::chrono::hours(1), .wait_for_outcome = std::chrono::milliseconds(1)});
   ASSERT_FALSE(unknown.has_value());
   EXPECT_EQ(unknown.error().code(), errc::timed_out);
   const auto refused = e->ask_all(parts, moving(0));
@@ -463,12 +365,12 @@ TEST_F(atomic_command_test, fails_with_the_error_of_an_aggregate_that_cannot_be_
   const std::array step{storage::stream_append{damaged, expected_version::none(), {&event, 1}}};
   ASSERT_TRUE((*storage::stream_writer::open(*log))->append(step));
   auto e = open({.workers = 4});
-  const auto failed = e->ask_all(
-    atomic(part<counter>(1), part<wallet>(2), part<counter>(3)),
-    [](participant<counter>&, participant<wallet>&, participant<counter>&) -> decision {
-      ADD_FAILURE() << "decided";
-      return domain::accept();
-    });
+  const auto failed =
+    e->ask_all(atomic(part<counter>(1), part<wallet>(2), part<counter>(3)),
+               [](participant<counter>&, participant<wallet>&, participant<counter>&) -> decision {
+                 ADD_FAILURE() << "decided";
+                 return domain::accept();
+               });
   ASSERT_FALSE(failed.has_value());
   EXPECT_EQ(failed.error().code(), errc::handler_failed);
   EXPECT_NE(failed.error().message().find("wallet/2"), std::string::npos);
@@ -530,74 +432,6 @@ TEST_F(atomic_command_test, keeps_the_order_of_what_is_sent_to_one_aggregate) {
       EXPECT_EQ(others.back(), others.size()) << "each version was given once";
     }
   }
-}
-
-/// Two threads move to and fro, and a third one adds.
-void transfer_in_opposite_directions(engine& e, int rounds) {
-  std::atomic<int> moved = 0;
-  {
-    std::vector<std::jthread> threads;
-    for (const bool forward : {true, false})
-      threads.emplace_back([&, forward] {
-        const std::uint64_t from = forward ? 1 : 2;
-        for (int i = 0; i < rounds; ++i) {
-          const auto third = part<counter>(3 + static_cast<std::uint64_t>(i) % 4);
-          const auto one =
-            i % 2 == 0
-              ? e.ask_all(atomic(part<counter>(from), part<counter>(3 - from)), moving(1))
-              : e.ask_all(atomic(part<counter>(from), third, part<counter>(3 - from)),
-                          [](auto& a, auto& b, auto& c) -> decision {
-                            add_to(a, -1);
-                            add_to(b, 0);
-                            add_to(c, 1);
-                            return domain::accept();
-                          });
-          ASSERT_TRUE(one.has_value()) << one.error().message();
-          ++moved;
-        }
-      });
-    threads.emplace_back([&] {
-      for (int i = 0; i < rounds; ++i)
-        ASSERT_TRUE(e.ask<counter>(1 + static_cast<std::uint64_t>(i) % 6, add{1},
-                                   {.id = command_id::of(1, static_cast<std::uint64_t>(i) + 1)}));
-    });
-  }
-  EXPECT_EQ(moved, 2 * rounds);
-}
-
-TEST_F(atomic_command_test, never_deadlocks_nor_loses_anything_among_threads) {
-  constexpr int rounds = 300;
-  for (const unsigned workers : {1U, 2U, 4U}) {
-    SCOPED_TRACE(workers);
-    log = storage::make_memory_log();
-    snapshots_ = std::move(*storage::open_snapshots(*log));
-    auto e = open({.workers = workers, .snapshot_every = 50});
-    auto watch = std::make_unique<transfer_watch>(*e);
-    ASSERT_TRUE(e->ask<counter>(1, add{1'000}, {.id = command_id::of(2, 1)}));
-    ASSERT_TRUE(e->ask<counter>(2, add{1'000}, {.id = command_id::of(2, 2)}));
-    transfer_in_opposite_directions(*e, rounds);
-    std::int64_t total = 0;
-    for (std::uint64_t key = 1; key <= 6; ++key)
-      total += sum(*e, key);
-    EXPECT_EQ(total, 2'000 + rounds);
-    watch.reset();
-    e.reset();
-    std::int64_t stored = 0;
-    std::map<std::string, std::uint64_t> versions;
-    for (const auto& one : entries_of(*log)) {
-      EXPECT_EQ(one.version, ++versions[one.stream]); // I2
-      stored += one.amount;
-    }
-    EXPECT_EQ(stored, total);
-  }
-}
-
-TEST_F(atomic_command_test, works_where_the_worker_commits) {
-  auto e = open({.workers = 1, .commit = runtime::commit_by::worker});
-  ASSERT_TRUE(e->ask<counter>(1, add{1'000}));
-  ASSERT_TRUE(e->ask<counter>(2, add{1'000}));
-  transfer_in_opposite_directions(*e, 50);
-  EXPECT_EQ(e->counters<counter>().failed, 0U);
 }
 
 } // namespace

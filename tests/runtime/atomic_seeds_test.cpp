@@ -115,15 +115,14 @@ private:
   void add_alone() {
     const auto key = draw(accounts);
     const add what{static_cast<std::int64_t>(1 + draw(3)), static_cast<int>(1 + draw(3))};
-    note_failure(engine_->tell<counter>(
-      key, what,
-      [this](outcome&& how) {
-        --waiting_;
-        if (how)
-          ends_.insert(how->position.value());
-        note_failure(how);
-      },
-      {command_id::of(of_single, ++last_id_)}));
+    note_failure(engine_->tell<counter>(key, what,
+                                        [this](outcome&& how) {
+                                          --waiting_;
+                                          if (how)
+                                            ends_.insert(how->position.value());
+                                          note_failure(how);
+                                        },
+                                        {command_id::of(of_single, ++last_id_)}));
   }
 
   /// Of two to four counters, or of a wallet too. Every fourth is sent again.
@@ -149,8 +148,8 @@ private:
     const part<counter> to(keys[1]);
     if (shape == 0)
       return engine_->tell_all(
-        atomic(from, to),
-        [=](one& a, one& b) { return share(amount, a.state().sum, a, b); }, handler, options);
+        atomic(from, to), [=](one& a, one& b) { return share(amount, a.state().sum, a, b); },
+        handler, options);
     if (shape == 1)
       return engine_->tell_all(
         atomic(from, part<wallet>(keys[2]), to),

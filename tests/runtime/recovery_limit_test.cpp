@@ -145,8 +145,7 @@ TEST_F(recovery_limit_test, lets_the_workers_of_those_that_wait_go_on) {
 }
 
 TEST_F(recovery_limit_test, refuses_to_load_none) {
-  const auto opened =
-    engine::open<slow>(std::make_unique<shared_log>(log_), {.max_recoveries = 0});
+  const auto opened = engine::open<slow>(std::make_unique<shared_log>(log_), {.max_recoveries = 0});
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code(), errc::invalid_argument);
 }

@@ -93,20 +93,18 @@ struct atomic_call;
 template <domain::aggregate... Aggregates>
 struct atomic_call<std::tuple<part<Aggregates>...>> {
   template <class Function>
-  static constexpr bool decides =
-    requires(Function& decide, participant<Aggregates>&... all) {
-      { decide(all...) } -> std::same_as<domain::decision>;
-    };
+  static constexpr bool decides = requires(Function& decide, participant<Aggregates>&... all) {
+    { decide(all...) } -> std::same_as<domain::decision>;
+  };
 
   [[nodiscard]] static std::vector<atomic_part>
   asked_for(const std::tuple<part<Aggregates>...>& parts) {
     return std::apply([](const auto&... one) { return std::vector{one.asked_for()...}; }, parts);
   }
   template <class Function>
-  [[nodiscard]] static domain::decision decide(Function& decide,
-                                               std::span<const atomic_member> members,
-                                               flatbuffers::FlatBufferBuilder& builder,
-                                               const clock& now) {
+  [[nodiscard]] static domain::decision
+  decide(Function& decide, std::span<const atomic_member> members,
+         flatbuffers::FlatBufferBuilder& builder, const clock& now) {
     return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
       std::tuple<participant<Aggregates>...> all(
         participant<Aggregates>(members[Index], builder, now)...);
@@ -131,10 +129,9 @@ struct atomic_call<std::vector<part<Aggregate>>> {
     return all;
   }
   template <class Function>
-  [[nodiscard]] static domain::decision decide(Function& decide,
-                                               std::span<const atomic_member> members,
-                                               flatbuffers::FlatBufferBuilder& builder,
-                                               const clock& now) {
+  [[nodiscard]] static domain::decision
+  decide(Function& decide, std::span<const atomic_member> members,
+         flatbuffers::FlatBufferBuilder& builder, const clock& now) {
     std::vector<participant<Aggregate>> all;
     all.reserve(members.size());
     for (const auto& one : members)
