@@ -139,6 +139,7 @@ using participations = std::deque<aggregate::participation>;
     asked[places[i].asked].emplace(parts[i].member());
   }
   std::vector<detail::atomic_member> members;
+  members.reserve(asked.size());
   for (const auto& one : asked)
     members.push_back(*one);
   const manual_clock stopped(now.now_ns()); // the same time for all

@@ -104,6 +104,7 @@ TEST_F(atomic_command_test, takes_as_many_as_are_known_at_run_time_up_to_the_lim
     return domain::accept();
   };
   std::vector<part<counter>> parts;
+  parts.reserve(limits::max_aggregates_per_command + 1);
   for (std::uint64_t key = 0; key < limits::max_aggregates_per_command; ++key)
     parts.emplace_back(key);
   const auto all = e->ask_all(atomic(parts), give_each);
@@ -331,7 +332,7 @@ TEST_F(atomic_command_test, counts_as_one_in_flight_and_is_waited_for_as_long_as
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code(), errc::overloaded);
   EXPECT_EQ(e->counters().overloaded, 1U);
-  std::jthread opens([&] { gate_->open(); });
+  const std::jthread opens([&] { gate_->open(); });
   EXPECT_TRUE(e->ask_all(parts, moving(0), {.wait_for_room = std::chrono::hours(1)}));
 }
 

@@ -124,6 +124,7 @@ struct atomic_call<std::vector<part<Aggregate>>> {
   [[nodiscard]] static std::vector<atomic_part>
   asked_for(const std::vector<part<Aggregate>>& parts) {
     std::vector<atomic_part> all;
+    all.reserve(parts.size());
     for (const auto& one : parts)
       all.push_back(one.asked_for());
     return all;
