@@ -1,5 +1,6 @@
 #include "aggregate.hpp"
 
+#include "aggregate_sink.hpp"
 #include "answer.hpp"
 #include "committer.hpp"
 #include "failures.hpp"
@@ -40,75 +41,6 @@ struct scratch {
 
 } // namespace
 
-/// Turns what decide() emits into records in the staging buffer.
-class aggregate::sink final : public domain::event_sink {
-public:
-  sink(const aggregate& of, const detail::envelope& command, staging& to,
-       std::vector<detail::verified_event>& events)
-      : of_(of), command_(command), to_(to), events_(events) {
-    events_.clear();
-  }
-
-  void accept(std::size_t event_index, std::uint16_t schema_version,
-              std::span<const std::byte> payload) noexcept override {
-    if (too_large_ || malformed_)
-      return;
-    if (!of_.category_.type->verify(event_index, payload)) {
-      malformed_ = of_.category_.type->events()[event_index].name;
-      return;
-    }
-    if (payload.size() > limits::max_payload_size
-        || bytes_ + payload.size() > limits::max_command_size
-        || to_.reserved().size() == limits::max_events_per_command) {
-      too_large_ = payload.size();
-      return;
-    }
-    const storage::record_fields fields{
-      .stream = of_.stream(),
-      .version = stream_version(of_.version_ + to_.reserved().size() + 1),
-      .command = command_.id(),
-      .event_type = of_.category_.event_ids[event_index],
-      .schema_version = schema_version,
-      .metadata = command_.metadata(),
-      .payload = payload,
-    };
-    const auto size = storage::record_size(fields);
-    bytes_ += size;
-    auto* record = to_.reserve(size);
-    storage::encode_record(fields, record);
-    const auto* staged = record + size - storage::padded(payload.size()); // a record ends with it
-    ensure(reinterpret_cast<std::uintptr_t>(staged) % 8 == 0, "a FlatBuffer is read in place");
-    events_.push_back({event_index, {staged, payload.size()}});
-  }
-
-  /// errc::too_large for events over a limit; errc::handler_failed for one that does not pass the
-  /// FlatBuffers verifier, which a reader could not load.
-  [[nodiscard]] result<void> check() const {
-    if (malformed_)
-      return failure(errc::handler_failed,
-                     fmt::format("{}: its event {} does not pass the FlatBuffers verifier (tables "
-                                 "nested too deep?); nothing was stored",
-                                 of_.name(), *malformed_));
-    if (too_large_)
-      return failure(errc::too_large,
-                     fmt::format("{}: its event number {}, of {} bytes, is over a limit ({} bytes "
-                                 "an event, {} bytes and {} events a command); nothing was stored",
-                                 of_.name(), to_.reserved().size() + 1, *too_large_,
-                                 limits::max_payload_size, limits::max_command_size,
-                                 limits::max_events_per_command));
-    return {};
-  }
-
-private:
-  const aggregate& of_;
-  const detail::envelope& command_;
-  staging& to_;
-  std::vector<detail::verified_event>& events_;
-  std::size_t bytes_ = 0; ///< Of all records so far.
-  std::optional<std::size_t> too_large_;
-  std::optional<std::string_view> malformed_;
-};
-
 aggregate::aggregate(core& shared, const category_entry& category, mailbox& actor)
     : core_(shared), category_(category), actor_(actor) {}
 
@@ -144,15 +76,19 @@ void aggregate::handle_in_turn(std::unique_ptr<Message> message) noexcept {
   actor_.handled.store(number, std::memory_order_release);
   auto& to = core_.committer->staging_of(actor_.stream());
   auto end = process(std::move(message), to);
-  // Also where nothing ever was, or where it could not be loaded, and after a removal.
+  end_turn(end, number);
+  to.seal(std::move(end));
+  core_.committer->wake();
+  actor_.busy.store(false, std::memory_order_release);
+}
+
+/// Also where nothing ever was, or where it could not be loaded, and after a removal.
+void aggregate::end_turn(settlement& end, std::uint64_t number) noexcept {
   if (version_ == 0 || removed_ || category_.type->closed(state_)) {
     end.finished_after = number;
     actor_.announced.fetch_add(1, std::memory_order_relaxed);
   }
   note_use();
-  to.seal(std::move(end));
-  core_.committer->wake();
-  actor_.busy.store(false, std::memory_order_release);
 }
 
 /// For passivation. The actor's other fields are in hand, so this costs little.
@@ -199,26 +135,43 @@ settlement aggregate::process(std::unique_ptr<detail::envelope> command, staging
 
 /// In the order of docs/runtime.md.
 settlement aggregate::settle(std::unique_ptr<detail::envelope> command, staging& to) {
-  if (auto refused = check_before_loading(*command); !refused)
-    return fail(std::move(command), std::move(refused.error()));
-  if (auto loaded = load_or_hold_back(); !loaded)
-    return fail(std::move(command), std::move(loaded.error()));
-  if (const auto* before = command->id().empty() ? nullptr : recent_.find(command->id())) {
-    auto end = end_of(std::move(command));
-    end.how = settlement::kind::repeat;
-    end.repeat = true;
-    end.events = static_cast<std::uint32_t>(before->events);
-    end.version = stream_version(before->version);
-    return end;
-  }
-  const stream_version now(version_);
-  if (!command->expected().matches(now, version_ != 0 && !removed_)) {
-    auto why = fmt::format("stream {}: expected {}, and it is at version {}{}", name(),
-                           command->expected().to_string(), version_,
-                           removed_ ? ", without events since it was removed" : "");
-    return fail(std::move(command), error(errc::wrong_version, std::move(why)));
-  }
+  if (auto prepared = prepare(*command); !prepared)
+    return fail(std::move(command), std::move(prepared.error()));
+  if (const auto* before = find_repeated(*command))
+    return repeat(std::move(command), *before);
+  if (auto expected = check_version(*command); !expected)
+    return fail(std::move(command), std::move(expected.error()));
   return decide(std::move(command), to);
+}
+
+const recent_commands::entry*
+aggregate::find_repeated(const detail::envelope& command) const noexcept {
+  return command.id().empty() ? nullptr : recent_.find(command.id());
+}
+
+settlement aggregate::repeat(std::unique_ptr<detail::request> command,
+                             const recent_commands::entry& before) {
+  auto end = end_of(std::move(command));
+  end.how = settlement::kind::repeat;
+  end.repeat = true;
+  end.events = static_cast<std::uint32_t>(before.events);
+  end.version = stream_version(before.version);
+  return end;
+}
+
+result<void> aggregate::check_version(const detail::envelope& command) const {
+  if (command.expected().matches(stream_version(version_), version_ != 0 && !removed_))
+    return {};
+  return failure(errc::wrong_version,
+                 fmt::format("stream {}: expected {}, and it is at version {}{}", name(),
+                             command.expected().to_string(), version_,
+                             removed_ ? ", without events since it was removed" : ""));
+}
+
+result<void> aggregate::prepare(detail::envelope& command) {
+  if (auto refused = check_before_loading(command); !refused)
+    return refused;
+  return load_or_hold_back();
 }
 
 result<void> aggregate::check_before_loading(detail::envelope& command) {

@@ -3,6 +3,7 @@
 #include "core.hpp"
 #include "mailbox.hpp"
 #include "recent_commands.hpp"
+#include "recovery_limit.hpp"
 #include "truncation_request.hpp"
 
 #include <acta/base/ids.hpp>
@@ -33,9 +34,17 @@ public:
   /// Stages a record that truncates or removes its stream, and goes on from that.
   void handle(std::unique_ptr<truncation_request> request) noexcept;
 
+  /// What an atomic command does with an aggregate that it holds: participation.hpp.
+  class participation;
+  /// Where it must be loaded before it can handle anything: asks whether it may now.
+  [[nodiscard]] loading_permit ask_to_load() {
+    return state_ != nullptr || core_.recovery_limit == nullptr ? loading_permit() : permit();
+  }
+
 private:
   class sink;
 
+  [[nodiscard]] loading_permit permit();
   [[nodiscard]] result<void> load();
   [[nodiscard]] result<void> evolve(const storage::record_view& stored, upcast_memory& memory);
   [[nodiscard]] result<void> make_state();
@@ -57,6 +66,13 @@ private:
   void handle_in_turn(std::unique_ptr<Message> message) noexcept;
   [[nodiscard]] settlement process(std::unique_ptr<detail::envelope> command, staging& to);
   [[nodiscard]] settlement settle(std::unique_ptr<detail::envelope> command, staging& to);
+  [[nodiscard]] result<void> prepare(detail::envelope& command);
+  [[nodiscard]] const recent_commands::entry*
+  find_repeated(const detail::envelope& command) const noexcept;
+  [[nodiscard]] settlement repeat(std::unique_ptr<detail::request> command,
+                                  const recent_commands::entry& before);
+  [[nodiscard]] result<void> check_version(const detail::envelope& command) const;
+  void end_turn(settlement& end, std::uint64_t number) noexcept;
   [[nodiscard]] result<void> check_before_loading(detail::envelope& command);
   [[nodiscard]] result<void> load_or_hold_back();
   void answer_at_once(settlement& end) const;

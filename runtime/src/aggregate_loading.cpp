@@ -32,6 +32,12 @@ result<void> aggregate::make_state() {
   return {};
 }
 
+loading_permit aggregate::permit() {
+  if (core_.index->surely_absent(stream()))
+    return {};
+  return {*core_.recovery_limit, actor_};
+}
+
 /// Where it cannot be loaded, not again at once.
 result<void> aggregate::load_or_hold_back() {
   if (state_ != nullptr)

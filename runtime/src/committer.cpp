@@ -72,6 +72,12 @@ bool committer::admit() noexcept {
   return false;
 }
 
+void committer::admit_parts(std::size_t parts) noexcept {
+  const auto before =
+    in_flight_.fetch_add(static_cast<std::int64_t>(parts), std::memory_order_seq_cst);
+  ensure(before >= 1, "the command they belong to is not answered");
+}
+
 // As with a bell: drain() says that it waits and then looks at the count, and this changes the
 // count and then looks whether somebody waits, all seq_cst.
 void committer::dismiss(std::int64_t commands) noexcept {

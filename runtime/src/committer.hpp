@@ -68,6 +68,8 @@ public:
 
   /// Counts a command in, unless that were more than the limit.
   [[nodiscard]] bool admit() noexcept;
+  /// Counts in what belongs to a command that was admitted: as many more answers are to come.
+  void admit_parts(std::size_t parts) noexcept;
   /// Counts `commands` out, which were answered.
   void dismiss(std::int64_t commands = 1) noexcept;
   /// Counts one out that was not sent after all.

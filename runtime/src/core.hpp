@@ -45,6 +45,7 @@ struct category_entry {
 
 class committer;
 class durability_gate;
+class recovery_limit;
 class snapshot_writer;
 
 /// What the parts of an engine share. Made before the threads start and unchanged after, but for
@@ -59,6 +60,7 @@ struct core {
   std::unique_ptr<runtime::snapshot_writer> snapshots; ///< If a category has any.
   std::unique_ptr<runtime::committer> committer;
   std::unique_ptr<durability_gate> gate; ///< If the log is at durability `process`.
+  std::unique_ptr<runtime::recovery_limit> recovery_limit; ///< If there are more workers than that.
   std::atomic<std::uint64_t> recoveries{0};
   std::atomic<std::uint64_t> recovery_failures{0};
   std::atomic<std::uint64_t> overloaded{0};

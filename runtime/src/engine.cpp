@@ -1,5 +1,6 @@
 #include <acta/runtime/engine.hpp>
 
+#include "atomic_command.hpp"
 #include "caf/actor_host.hpp"
 #include "callers.hpp"
 #include "chore_thread.hpp"
@@ -9,6 +10,7 @@
 #include "driver.hpp"
 #include "durability_gate.hpp"
 #include "housekeeper.hpp"
+#include "recovery_limit.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
 #include "truncator.hpp"
@@ -78,6 +80,9 @@ namespace {
   if (options.max_mailbox == 0)
     return failure(errc::invalid_argument,
                    "engine_options::max_mailbox is 0: no command could ever be taken");
+  if (options.max_recoveries == 0)
+    return failure(errc::invalid_argument,
+                   "engine_options::max_recoveries is 0: no aggregate could ever be loaded");
   if (std::ranges::find(options.interceptors, nullptr) != options.interceptors.end())
     return failure(errc::invalid_argument, "engine_options::interceptors has a null pointer");
   if (options.repeat_window > limits::max_repeat_window)
@@ -157,6 +162,7 @@ public:
     start_snapshots();
     if (core_.log->durability() == storage::durability::process)
       core_.gate = std::make_unique<durability_gate>(core_);
+    core_.recovery_limit = recovery_limit::make(core_.options);
     host_.emplace(core_.options);
     core_.bytes_of_actor = actor_host::bytes_of_actor();
     registry_.emplace(core_, *host_);
@@ -189,16 +195,22 @@ public:
     }
     if (is_sampled())
       command->times().sent = monotonic_ns();
-    auto sent = try_to_send(*category, stream, command);
-    const auto full = [&] { return !sent && sent.error().code() == errc::overloaded; };
-    while (driver_ && full() && options.wait_for_room.count() > 0 && driver_->run_one())
-      sent = try_to_send(*category, stream, command);
-    if (!driver_ && full() && options.wait_for_room.count() > 0)
-      sent = core_.committer->try_while_full(
-        options.wait_for_room, [&] { return try_to_send(*category, stream, command); });
-    if (full())
-      core_.overloaded.fetch_add(1, std::memory_order_relaxed);
-    return sent;
+    return while_full(options, [&] { return try_to_send(*category, stream, command); });
+  }
+
+  [[nodiscard]] result<void> send(std::unique_ptr<detail::atomic_request> command,
+                                  const command_options& options) {
+    if (auto checked = check(options); !checked)
+      return checked;
+    auto made = atomic_command::make(core_, *registry_, std::move(command), options);
+    if (!made)
+      return failure(made);
+    return while_full(options, [&] {
+      auto admitted = admit_in_time();
+      if (admitted)
+        (*made)->start();
+      return admitted;
+    });
   }
 
   [[nodiscard]] outcome truncate(const void* tag, const stream_id& stream, bool removes) {
@@ -304,11 +316,28 @@ private:
     return true;
   }
 
+  /// Tries once, and then while there is no room, as long as the caller will wait for some.
+  template <class Attempt>
+  [[nodiscard]] result<void> while_full(const command_options& options, Attempt attempt) {
+    auto sent = attempt();
+    const auto full = [&] { return !sent && sent.error().code() == errc::overloaded; };
+    while (driver_ && full() && options.wait_for_room.count() > 0 && driver_->run_one())
+      sent = attempt();
+    if (!driver_ && full() && options.wait_for_room.count() > 0)
+      sent = core_.committer->try_while_full(options.wait_for_room, attempt);
+    if (full())
+      core_.overloaded.fetch_add(1, std::memory_order_relaxed);
+    return sent;
+  }
+
+  [[nodiscard]] result<void> admit_in_time() {
+    auto in_time = housekeeper_->check_index_in_time();
+    return in_time ? admit() : in_time;
+  }
+
   [[nodiscard]] result<void> try_to_send(const category_entry& category, const stream_id& stream,
                                          std::unique_ptr<detail::envelope>& command) {
-    if (auto in_time = housekeeper_->check_index_in_time(); !in_time)
-      return in_time;
-    if (auto admitted = admit(); !admitted)
+    if (auto admitted = admit_in_time(); !admitted)
       return admitted;
     const auto delivered = registry_->send(category, stream, command);
     if (delivered == registry::delivery::done)
@@ -477,6 +506,11 @@ result<void> engine::send(const void* tag, const stream_id& stream,
                           std::unique_ptr<detail::envelope> command,
                           const command_options& options) {
   return implementation_->send(tag, stream, std::move(command), options);
+}
+
+result<void> engine::send(std::unique_ptr<detail::atomic_request> command,
+                          const command_options& options) {
+  return implementation_->send(std::move(command), options);
 }
 
 std::unexpected<error> engine::not_in_time() {

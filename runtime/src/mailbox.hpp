@@ -11,6 +11,7 @@
 
 namespace acta::runtime {
 
+class hold_request;
 class truncation_request;
 
 /// The actor of one aggregate, as the registry sees it. Implemented in caf/.
@@ -23,6 +24,10 @@ public:
   /// Puts a command behind those that wait. Lock-free; any thread.
   virtual void deliver(std::unique_ptr<detail::envelope> command) = 0;
   virtual void deliver(std::unique_ptr<truncation_request> request) = 0;
+  virtual void deliver(std::unique_ptr<hold_request> request) = 0;
+  /// Has the actor, which paused before the first of those that wait, look at that again. Once for
+  /// each time it paused; any thread.
+  virtual void proceed() = 0;
   /// Gives up the registry's hold: the actor ends after what it is doing. Invalid after this.
   virtual void drop() noexcept = 0;
 

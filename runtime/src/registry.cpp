@@ -1,5 +1,6 @@
 #include "registry.hpp"
 
+#include "atomic_command.hpp"
 #include "caf/actor_host.hpp"
 #include "prefetch.hpp"
 #include "truncation_request.hpp"
@@ -32,6 +33,17 @@ registry::delivery registry::send(const category_entry& category, const stream_i
 
 void registry::send(const category_entry& category, const stream_id& stream,
                     std::unique_ptr<truncation_request> request) {
+  send_anyway(category, stream, std::move(request));
+}
+
+void registry::send(const category_entry& category, const stream_id& stream,
+                    std::unique_ptr<hold_request> request) {
+  send_anyway(category, stream, std::move(request));
+}
+
+template <class Request>
+void registry::send_anyway(const category_entry& category, const stream_id& stream,
+                           std::unique_ptr<Request> request) {
   const auto hash = stream_hash(stream);
   auto& in = shard_of(hash);
   const std::lock_guard guard(in.mutex);

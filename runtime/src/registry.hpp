@@ -44,6 +44,8 @@ public:
   /// The same, whatever waits.
   void send(const category_entry& category, const stream_id& stream,
             std::unique_ptr<truncation_request> request);
+  void send(const category_entry& category, const stream_id& stream,
+            std::unique_ptr<hold_request> request);
 
   /// Drops those actors that were sent no more than they have handled. Their events must all be
   /// indexed: the next command loads them. One thread.
@@ -87,6 +89,9 @@ private:
 
   [[nodiscard]] shard& shard_of(std::uint64_t hash) noexcept { return shards_[hash >> 58U]; }
 
+  template <class Request>
+  void send_anyway(const category_entry& category, const stream_id& stream,
+                   std::unique_ptr<Request> request);
   [[nodiscard]] mailbox& find_or_start(shard& in, const category_entry& category,
                                        const stream_id& stream, std::uint64_t hash);
 

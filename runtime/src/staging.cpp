@@ -24,7 +24,8 @@ constexpr std::size_t max_free_blocks = 64;
 
 /// In front of each record, settlement, and pointer to the next block.
 struct staging::frame {
-  enum class kind : std::uint32_t { record, end_of_command, next_block };
+  /// A command that ends with end_of_part is taken with the one behind it.
+  enum class kind : std::uint32_t { record, end_of_part, end_of_command, next_block };
 
   kind what;
   std::uint32_t size; ///< of the content, a multiple of 8
@@ -129,12 +130,21 @@ void staging::discard() noexcept {
   reserved_bytes_ = 0;
 }
 
-void staging::seal(settlement&& end) {
+void staging::write(settlement&& end, bool is_last) {
   ensure(end.command != nullptr, "a command is sealed together with its events");
   static_assert(alignof(settlement) <= 8);
   auto* last = begin_frame(aligned(sizeof(settlement)));
-  last->what = frame::kind::end_of_command;
+  last->what = is_last ? frame::kind::end_of_command : frame::kind::end_of_part;
   new (last->content()) settlement(std::move(end));
+}
+
+void staging::seal(settlement&& end) {
+  seal({&end, 1});
+}
+
+void staging::seal(std::span<settlement> ends) {
+  for (auto& one : ends)
+    write(std::move(one), &one == &ends.back());
   reserved_.clear();
   sealed_bytes_ += std::exchange(reserved_bytes_, 0);
   sealed_until_ = write_;
@@ -155,6 +165,10 @@ std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std
       case frame::kind::record:
         records.emplace_back(one->content(), one->size);
         bytes += one->size;
+        within_command = true;
+        break;
+      case frame::kind::end_of_part:
+        settlements.push_back(one->as<settlement>());
         within_command = true;
         break;
       case frame::kind::end_of_command:

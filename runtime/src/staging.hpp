@@ -45,6 +45,9 @@ public:
   void discard() noexcept;
   /// Ends the command in hand: its records and settlement become visible to the committer.
   void seal(settlement&& end);
+  /// The same of several commands that are taken together, at least one. The events staged are
+  /// those of `ends`, in order.
+  void seal(std::span<settlement> ends);
 
   // -- consumer ---------------------------------------------------------------
 
@@ -74,6 +77,7 @@ private:
     std::size_t offset = 0;
   };
 
+  void write(settlement&& end, bool is_last);
   [[nodiscard]] frame* begin_frame(std::size_t content_size);
   [[nodiscard]] std::unique_ptr<block> fresh_block(std::size_t min_size);
   void recycle(std::unique_ptr<block> used);

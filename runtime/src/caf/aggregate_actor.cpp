@@ -1,5 +1,6 @@
 #include "aggregate_actor.hpp"
 
+#include "../atomic_command.hpp"
 #include "../truncation_request.hpp"
 #include "scheduler.hpp"
 
@@ -47,6 +48,12 @@ void last_reference_is_gone([[maybe_unused]] const void* actor) noexcept {
   return empty;
 }
 
+/// The same of an atomic command that is to hold the actor.
+[[nodiscard]] caf::type_erased_tuple& hold_content() noexcept {
+  static caf::detail::type_erased_tuple_view<> empty;
+  return empty;
+}
+
 /// A command in an actor's mailbox. Lies in the command itself, which it owns until take().
 template <class Command, caf::type_erased_tuple& (*Content)() noexcept>
 class carried_element final : public caf::mailbox_element {
@@ -60,6 +67,7 @@ public:
   ~carried_element() override { ensure(command_ == nullptr, "a command was dropped unanswered"); }
 
   [[nodiscard]] std::unique_ptr<Command> take() noexcept { return std::move(command_); }
+  [[nodiscard]] Command& look() noexcept { return *command_; }
 
   caf::type_erased_tuple& content() override { return Content(); }
   [[nodiscard]] const caf::type_erased_tuple& content() const override { return Content(); }
@@ -78,6 +86,7 @@ private:
 
 using command_element = carried_element<detail::envelope, command_content>;
 using request_element = carried_element<truncation_request, request_content>;
+using hold_element = carried_element<hold_request, hold_content>;
 
 } // namespace
 
@@ -101,6 +110,14 @@ void aggregate_actor::deliver(std::unique_ptr<truncation_request> request) {
   enqueue(request_element::make(std::move(request)), nullptr);
 }
 
+void aggregate_actor::deliver(std::unique_ptr<hold_request> request) {
+  enqueue(hold_element::make(std::move(request)), nullptr);
+}
+
+void aggregate_actor::proceed() {
+  schedule(nullptr);
+}
+
 void aggregate_actor::drop() noexcept {
   const auto last_hold = std::move(held_);
   about_to_let_go(this);
@@ -112,13 +129,7 @@ void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_u
   const auto sender = element->sender;
   switch (inbox_.push_front(std::move(element))) {
     case caf::intrusive::inbox_result::success: break;
-    case caf::intrusive::inbox_result::unblocked_reader:
-      intrusive_ptr_add_ref(ctrl()); // the scheduler's, released after resume()
-      if (auto& home = scheduler::of(home_system()).home_of(stream()); unit == &home)
-        home.exec_later(this);
-      else
-        home.schedule(this);
-      break;
+    case caf::intrusive::inbox_result::unblocked_reader: schedule(unit); break;
     case caf::intrusive::inbox_result::queue_closed:
       if (mid.is_request()) {
         const caf::detail::sync_request_bouncer bounce{
@@ -127,6 +138,14 @@ void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_u
       }
       break;
   }
+}
+
+void aggregate_actor::schedule(caf::execution_unit* unit) {
+  intrusive_ptr_add_ref(ctrl()); // the scheduler's, released after resume()
+  if (auto& home = scheduler::of(home_system()).home_of(stream()); unit == &home)
+    home.exec_later(this);
+  else
+    home.schedule(this);
 }
 
 void aggregate_actor::launch(caf::execution_unit*, bool, bool) {
@@ -151,7 +170,8 @@ caf::resumable::resume_result aggregate_actor::resume(caf::execution_unit* unit,
         return awaiting_message;
       fetch(); // somebody came between the two looks
     }
-    handle(pop(), unit);
+    if (!handle_next(unit))
+      return awaiting_message; // though nobody will schedule it for one: see proceed()
   }
   return resume_later;
 }
@@ -173,19 +193,38 @@ caf::mailbox_element_ptr aggregate_actor::pop() noexcept {
   return first;
 }
 
-void aggregate_actor::handle(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
-  if (&element->content() == &command_content()) {
+/// False if the actor pauses before it.
+bool aggregate_actor::handle_next(caf::execution_unit* unit) {
+  const auto permit = aggregate_.ask_to_load();
+  if (!permit)
+    return false;
+  auto element = pop();
+  const auto* content = &element->content();
+  if (content == &command_content()) {
     auto command = static_cast<command_element&>(*element).take();
     element.reset(); // before the command, in which it lies, goes to another thread
     aggregate_.handle(std::move(command));
-    return;
-  }
-  if (&element->content() == &request_content()) {
+  } else if (content == &request_content()) {
     auto request = static_cast<request_element&>(*element).take();
     element.reset();
     aggregate_.handle(std::move(request));
-    return;
+  } else if (content == &hold_content()) {
+    auto& hold = static_cast<hold_element&>(*element);
+    if (!hold.look().take_turn(aggregate_, *this)) {
+      element->next = waiting_; // it stays the first
+      waiting_ = element.release();
+      return false;
+    }
+    const auto released = hold.take();
+    element.reset(); // before the request, in which it lies
+  } else {
+    handle_message(std::move(element), unit);
   }
+  return true;
+}
+
+/// What is no command: of CAF, or of somebody who took this for an actor like others.
+void aggregate_actor::handle_message(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
   if (element->content().type_token() == caf::make_type_token<caf::exit_msg>())
     return;
   if (handle_system_message(*element, unit, true) || !element->mid.is_request())

@@ -24,7 +24,8 @@ namespace acta::runtime {
 /// Lifecycle: lives while the registry holds it (hold() to drop()) or a worker or sender has it in
 /// hand. It cannot be ended by an exit message: its commands must all be answered.
 /// Concurrency: resume() is called by one worker alone, on which it is at home; CAF's inbox sees to
-/// it that an actor is given to the scheduler only by the sender that finds it blocked.
+/// it that an actor is given to the scheduler only by the sender that finds it blocked. One that
+/// pauses leaves its inbox unblocked, so that nobody schedules it but who calls proceed().
 class aggregate_actor final : public caf::local_actor, public mailbox, public caf::resumable {
 public:
   aggregate_actor(caf::actor_config& config, core& shared, const category_entry& category,
@@ -36,6 +37,8 @@ public:
   // -- mailbox ------------------------------------------------------------------
   void deliver(std::unique_ptr<detail::envelope> command) override;
   void deliver(std::unique_ptr<truncation_request> request) override;
+  void deliver(std::unique_ptr<hold_request> request) override;
+  void proceed() override;
   void drop() noexcept override;
 
   // -- caf::abstract_actor, caf::local_actor -----------------------------------
@@ -59,7 +62,9 @@ private:
 
   void fetch() noexcept;
   [[nodiscard]] caf::mailbox_element_ptr pop() noexcept;
-  void handle(caf::mailbox_element_ptr element, caf::execution_unit* unit);
+  void schedule(caf::execution_unit* unit);
+  [[nodiscard]] bool handle_next(caf::execution_unit* unit);
+  void handle_message(caf::mailbox_element_ptr element, caf::execution_unit* unit);
 
   caf::intrusive::lifo_inbox<inbox_policy> inbox_;
   caf::mailbox_element* waiting_ = nullptr; ///< Taken from the inbox, in order of arrival.

@@ -61,6 +61,14 @@ inline constexpr std::size_t default_max_in_flight = std::size_t{1} << 16U;
 /// quarter of what may be in flight, so that one busy aggregate leaves room for others.
 inline constexpr std::size_t default_max_mailbox = default_max_in_flight / 4;
 
+/// Aggregates of one atomic command: all of them stand still while it is committed. More, or none,
+/// are refused: errc::invalid_argument.
+inline constexpr std::size_t max_aggregates_per_command = 16;
+
+/// Aggregates that an engine loads at the same time, by default: as many reads as a disk takes at
+/// once; more would only make each of them slower. Further ones wait.
+inline constexpr std::size_t default_max_recoveries = 64;
+
 /// An aggregate that could not be loaded is not tried again for so long, doubled each time it fails
 /// again, up to the second: a damaged stream must not keep the disk and the workers busy. Commands
 /// are refused with the same error meanwhile.

@@ -3,8 +3,10 @@
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
+#include <acta/runtime/atomic_command.hpp>
 #include <acta/runtime/command_options.hpp>
 #include <acta/runtime/detail/aggregate_type.hpp>
+#include <acta/runtime/detail/atomic_request.hpp>
 #include <acta/runtime/detail/envelope.hpp>
 #include <acta/runtime/detail/pending_outcome.hpp>
 #include <acta/runtime/engine_counters.hpp>
@@ -87,22 +89,9 @@ public:
     requires domain::command_of<Command, Aggregate>
   [[nodiscard]] outcome_for<Command> ask(const stream_id& stream, Command command,
                                          const command_options& options = {}) {
-    using pending = detail::pending_outcome<outcome_for<Command>>;
-    const auto send_and_wait = [&](pending& here, auto handler) -> outcome_for<Command> {
-      auto sent = tell<Aggregate>(stream, std::move(command), std::move(handler), options);
-      if (!sent)
-        return failure(sent);
-      wait(here, options.wait_for_outcome);
-      return here.has_arrived() ? here.take() : not_in_time();
-    };
-    if (options.wait_for_outcome == std::chrono::nanoseconds::max()) {
-      pending here;
-      return send_and_wait(here,
-                           [&here](outcome_for<Command>&& how) { here.give(std::move(how)); });
-    }
-    const auto there = std::make_shared<pending>(); // the outcome may come when we are gone
-    return send_and_wait(*there,
-                         [there](outcome_for<Command>&& how) { there->give(std::move(how)); });
+    return wait_for<outcome_for<Command>>(options, [&](auto handler) {
+      return tell<Aggregate>(stream, std::move(command), std::move(handler), options);
+    });
   }
 
   /// The same by integer key.
@@ -118,6 +107,48 @@ public:
   [[nodiscard]] outcome_for<Command> ask(std::uint64_t key, Command command,
                                          const command_options& options = {}) {
     return ask<Aggregate>(stream<Aggregate>(key), std::move(command), options);
+  }
+
+  /// Decides over the states of up to limits::max_aggregates_per_command aggregates at once. What
+  /// is emitted is committed together, or nothing is; each aggregate's events lie side by side.
+  /// `decide` gets a participant<Aggregate>& for each of `parts`, in their order, or of a vector of
+  /// parts a std::span<participant<Aggregate>>. It is a pure function, as an aggregate's decide()
+  /// is, and runs on one of the engine's workers, once at most.
+  ///
+  /// Order: handled in its turn among the commands of each of its aggregates, which all wait, from
+  /// when it reaches them until the commit. It reaches one after the other, so that commands sent
+  /// meanwhile may come before it. Those that share aggregates never wait in a circle.
+  /// Options: as for one command; the version that is expected is each part's. `id`: a repeat is
+  /// known if any of the aggregates remembers it. Interceptors see one command for each part, whose
+  /// command_view::get() is null; each category counts one. It is not timed, and a full mailbox
+  /// (engine_options::max_mailbox) does not refuse it.
+  /// Errors: those of tell(); invalid_argument too for no part, too many, a stream named twice, or
+  /// command_options::expected. Then those of `outcome`: of whichever aggregate is at fault.
+  ///
+  ///     using of = runtime::participant<account>;
+  ///     engine->ask_all(runtime::atomic(part<account>(42), part<account>(43)),
+  ///                     [](of& from, of& to) -> domain::decision {
+  ///       if (from.state().balance < 10)
+  ///         return domain::reject(refusal::too_little_money, "the balance is too low");
+  ///       from.emit<withdrawn>([](auto& b) { return Createwithdrawn(b, 10); });
+  ///       to.emit<deposited>([](auto& b) { return Createdeposited(b, 10); });
+  ///       return domain::accept();
+  ///     });
+  template <class Parts, class Function>
+  [[nodiscard]] result<void> tell_all(const Parts& parts, Function decide,
+                                      atomic_outcome_handler handler,
+                                      const command_options& options = {}) {
+    return send(std::make_unique<detail::typed_atomic_request<Parts, Function>>(
+                  parts, std::move(decide), std::move(handler)),
+                options);
+  }
+  /// As tell_all(), and waits for the outcome as ask() does.
+  template <class Parts, class Function>
+  [[nodiscard]] atomic_outcome ask_all(const Parts& parts, Function decide,
+                                       const command_options& options = {}) {
+    return wait_for<atomic_outcome>(options, [&](auto handler) {
+      return tell_all(parts, std::move(decide), std::move(handler), options);
+    });
   }
 
   /// Keeps the aggregate's state in the log and truncates the events that led to it: they are not
@@ -249,10 +280,30 @@ private:
   [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command,
                                   const command_options& options);
+  [[nodiscard]] result<void> send(std::unique_ptr<detail::atomic_request> command,
+                                  const command_options& options);
   [[nodiscard]] outcome truncate(const void* tag, const stream_id& stream, bool removes);
   [[nodiscard]] category_id category_of(const void* tag) const;
   [[nodiscard]] command_counters counters_of(const void* tag) const;
   [[nodiscard]] command_latencies latencies_of(const void* tag) const;
+  /// Waits for what `send(handler)` sends to call the handler; where nothing was sent, says why.
+  template <class Outcome, class Send>
+  [[nodiscard]] Outcome wait_for(const command_options& options, Send send) {
+    using pending = detail::pending_outcome<Outcome>;
+    const auto send_and_wait = [&](pending& here, auto handler) -> Outcome {
+      auto sent = send(std::move(handler));
+      if (!sent)
+        return failure(sent);
+      wait(here, options.wait_for_outcome);
+      return here.has_arrived() ? here.take() : not_in_time();
+    };
+    if (options.wait_for_outcome == std::chrono::nanoseconds::max()) {
+      pending here;
+      return send_and_wait(here, [&here](Outcome&& how) { here.give(std::move(how)); });
+    }
+    const auto there = std::make_shared<pending>(); // the outcome may come when we are gone
+    return send_and_wait(*there, [there](Outcome&& how) { there->give(std::move(how)); });
+  }
   void wait(detail::arrival& pending, std::chrono::nanoseconds at_most);
   [[nodiscard]] static std::unexpected<error> not_in_time();
 

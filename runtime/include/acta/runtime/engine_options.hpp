@@ -74,6 +74,9 @@ struct engine_options {
   /// busy. 0: none. An aggregate whose state has more on the heap than sizeof(state) says so with
   /// `static std::size_t heap_size(const state&) noexcept`.
   std::size_t memory_budget = 0;
+  /// Aggregates that are loaded at the same time, at least 1; others wait in the order they came,
+  /// and their workers go on with those that are loaded. It takes more workers than this to wait.
+  std::size_t max_recoveries = limits::default_max_recoveries;
   /// Command ids each aggregate remembers: see limits::default_repeat_window.
   std::size_t repeat_window = limits::default_repeat_window;
   /// Of the index of streams. When it falls behind the log, by more events than a 64th of its

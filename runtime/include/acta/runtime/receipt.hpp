@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 namespace acta::runtime {
 
@@ -53,6 +54,22 @@ using receipt_for = typename receipt_of<Command>::type;
 using outcome = result<receipt>;
 template <class Command>
 using outcome_for = result<receipt_for<Command>>;
+
+/// What the caller of an accepted atomic command gets: see engine::ask_all(). Never taken back.
+struct atomic_receipt {
+  /// Of the aggregates after the command, in the order of its parts. Of a repeat, 0 where it had
+  /// stored no event, or where the aggregate has forgotten it.
+  std::vector<stream_version> versions;
+  /// Of the command's last event. Otherwise as receipt::position.
+  log_position position;
+  std::uint32_t events = 0; ///< Of all its aggregates.
+  bool repeat = false;      ///< True if an aggregate knew the command id.
+};
+
+/// As `outcome`.
+using atomic_outcome = result<atomic_receipt>;
+/// As outcome_handler.
+using atomic_outcome_handler = std::move_only_function<void(atomic_outcome&&)>;
 
 /// Called exactly once for each command that tell() took: on the thread that commits, one at a
 /// time; at acknowledgement::accepted on the thread that ran the aggregate. Must be quick, must not

@@ -48,6 +48,12 @@ public:
                                     std::span<const std::byte> payload) const noexcept = 0;
   /// Applies events that were verified: all, or none if an evolve() throws, which this passes on.
   virtual void evolve(void* state, std::span<const verified_event> events) const = 0;
+  /// What evolve() would make of a state, apart from it: null where evolve() throws nothing, and
+  /// need not be tried. May throw what that throws.
+  [[nodiscard]] virtual std::shared_ptr<void>
+  evolved(const void* state, std::span<const verified_event> events) const = 0;
+  /// Makes a state what evolved() returned, which was not null.
+  virtual void become(void* state, void* evolved) const noexcept = 0;
   [[nodiscard]] virtual bool closed(const void* state) const noexcept = 0;
   /// Of the state, in bytes, outside the actor.
   [[nodiscard]] virtual std::size_t heap_size(const void* state) const noexcept = 0;
@@ -102,6 +108,26 @@ public:
         apply(tried, one, typename Aggregate::events{});
       using std::swap;
       swap(now, tried);
+    }
+  }
+
+  [[nodiscard]] std::shared_ptr<void>
+  evolved([[maybe_unused]] const void* untyped,
+          [[maybe_unused]] std::span<const verified_event> events) const override {
+    if constexpr (domain::evolves_noexcept<Aggregate>) {
+      return nullptr;
+    } else {
+      auto tried = std::make_shared<state>(*static_cast<const state*>(untyped));
+      for (const auto& one : events)
+        apply(*tried, one, typename Aggregate::events{});
+      return tried;
+    }
+  }
+  void become([[maybe_unused]] void* untyped,
+              [[maybe_unused]] void* evolved) const noexcept override {
+    if constexpr (!domain::evolves_noexcept<Aggregate>) {
+      using std::swap;
+      swap(*static_cast<state*>(untyped), *static_cast<state*>(evolved));
     }
   }
 

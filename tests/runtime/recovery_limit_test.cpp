@@ -1,0 +1,154 @@
+#include "../support/log_doubles.hpp"
+
+#include <acta/domain/aggregate.hpp>
+#include <acta/runtime/engine.hpp>
+#include <acta/storage/event_log.hpp>
+
+#include <support/counter_generated.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string_view>
+#include <vector>
+
+namespace acta::tests {
+namespace {
+
+using runtime::engine;
+using runtime::outcome;
+
+/// An aggregate whose loading can be held, and counts how many load.
+struct slow {
+  static constexpr std::string_view category = "slow";
+  static constexpr std::int64_t unloadable = 13;
+
+  struct gauge {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool open = true;
+    int loading = 0;
+    int most = 0;
+
+    /// Waits until so many stand at the closed gate.
+    void wait_for(int so_many) {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return loading == so_many; });
+    }
+    void set(bool is_open) {
+      const std::lock_guard guard(mutex);
+      open = is_open;
+      changed.notify_all();
+    }
+    void pass() {
+      std::unique_lock lock(mutex);
+      most = std::max(most, ++loading);
+      changed.notify_all();
+      changed.wait(lock, [this] { return open; });
+      --loading;
+    }
+  };
+  static inline std::atomic<gauge*> at = nullptr; ///< Where loading passes, if anywhere.
+
+  struct put {
+    std::int64_t amount = 1;
+  };
+  struct state {
+    std::int64_t sum = 0;
+  };
+  using command = put;
+  using events = domain::event_list<added>;
+
+  static domain::decision decide(const state&, const put& c, domain::emitter<slow>& out) {
+    if (c.amount != 0)
+      out.emit<added>([&](auto& b) { return Createadded(b, c.amount); });
+    return domain::accept();
+  }
+  static void evolve(state& now, const added& e) {
+    now.sum += e.amount();
+    if (auto* gate = at.load(); gate != nullptr) {
+      gate->pass();
+      if (now.sum == unloadable)
+        throw std::runtime_error("as told");
+    }
+  }
+};
+
+/// A log with so many aggregates of one event, and an engine that has not loaded any of them.
+class recovery_limit_test : public testing::Test {
+protected:
+  static constexpr std::uint64_t aggregates = 32;
+
+  void SetUp() override {
+    auto e = open({});
+    for (std::uint64_t key = 0; key < aggregates; ++key)
+      ASSERT_TRUE(e->ask<slow>(key, slow::put{key == 5 ? slow::unloadable : 1}));
+    e.reset();
+    slow::at = &gauge_;
+  }
+  void TearDown() override { slow::at = nullptr; }
+
+  [[nodiscard]] std::unique_ptr<engine> open(const runtime::engine_options& options) {
+    return std::move(*engine::open<slow>(std::make_unique<shared_log>(log_), options));
+  }
+
+  std::shared_ptr<storage::event_log> log_ = storage::make_memory_log();
+  slow::gauge gauge_;
+};
+
+TEST_F(recovery_limit_test, loads_so_many_at_a_time_and_all_in_the_end) { // G135, G136
+  for (const std::size_t limit : {1U, 2U}) {
+    SCOPED_TRACE(limit);
+    gauge_.most = 0;
+    auto e = open({.workers = 4, .max_recoveries = limit});
+    std::latch all(aggregates);
+    std::atomic<int> failed = 0;
+    for (std::uint64_t key = 0; key < aggregates; ++key)
+      ASSERT_TRUE(e->tell<slow>(key, slow::put{0}, [&](outcome&& how) {
+        failed += how ? 0 : 1;
+        all.count_down();
+      }));
+    all.wait();
+    EXPECT_EQ(failed, 1) << "the one whose evolve() throws gives its permit back, as others do";
+    EXPECT_LE(gauge_.most, static_cast<int>(limit));
+    EXPECT_EQ(e->counters().recoveries, aggregates);
+  }
+}
+
+TEST_F(recovery_limit_test, lets_the_workers_of_those_that_wait_go_on) {
+  auto e = open({.workers = 4, .max_recoveries = 1});
+  gauge_.set(false);
+  std::latch loaded(aggregates);
+  for (std::uint64_t key = 0; key < aggregates; ++key)
+    ASSERT_TRUE(e->tell<slow>(key, slow::put{0}, [&](outcome&&) { loaded.count_down(); }));
+  gauge_.wait_for(1);
+  // New ones need not be loaded. Those at home with the worker that loads wait for it.
+  std::atomic<int> answered = 0;
+  std::latch some(1);
+  for (std::uint64_t key = 1'000; key < 1'000 + aggregates; ++key)
+    ASSERT_TRUE(e->tell<slow>(key, slow::put{0}, [&](outcome&& how) {
+      EXPECT_TRUE(how.has_value());
+      if (++answered == 1)
+        some.count_down();
+    }));
+  some.wait();
+  gauge_.set(true);
+  loaded.wait();
+  e->stop();
+  EXPECT_EQ(answered, static_cast<int>(aggregates));
+}
+
+TEST_F(recovery_limit_test, refuses_to_load_none) {
+  const auto opened = engine::open<slow>(std::make_unique<shared_log>(log_), {.max_recoveries = 0});
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code(), errc::invalid_argument);
+}
+
+} // namespace
+} // namespace acta::tests
