@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstring>
 #include <span>
 #include <string>
@@ -59,15 +60,17 @@ namespace {
 /// What it has noted; at least that it keeps silent about what came before it.
 [[nodiscard]] result<process_progress> progress_of(engine& on, std::string_view name,
                                                    log_position silent_until) {
+  constexpr command_options patient{.wait_for_room = std::chrono::seconds(10)};
   const auto journal = *stream_id::from_text(on.category<process_journal>(), name);
-  auto read = on.ask<process_journal>(journal, read_process_progress{});
+  auto read = on.ask<process_journal>(journal, read_process_progress{}, patient);
   if (!read)
     return failure(read);
   ensure(read->reply.has_value(), "what is no repeat has a reply");
   auto progress = std::move(*read->reply);
   if (progress.settled != 0 || silent_until == log_position())
     return progress;
-  if (auto noted = on.ask<process_journal>(journal, settle_process{silent_until.value()}); !noted)
+  if (auto noted = on.ask<process_journal>(journal, settle_process{silent_until.value()}, patient);
+      !noted)
     return failure(noted);
   progress.settled = silent_until.value();
   return progress;

@@ -129,9 +129,8 @@ result<std::optional<found_event>> process_reader::find(const storage::record_vi
     return failure(errc::corrupt,
                    named() + " is not a well-formed FlatBuffer of its type; restore a backup");
   const auto metadata = storage::decode_metadata(record.metadata());
-  if (!metadata)
-    return failure(errc::corrupt, named() + ": " + metadata.error().message());
   const auto& header = record.header();
+  const bool is_told = metadata && !metadata->correlation.empty(); // else it may be others' bytes
   return found_event{
     .seen = {.event = event,
              .origin = {.key = key_of(record),
@@ -139,7 +138,7 @@ result<std::optional<found_event>> process_reader::find(const storage::record_vi
                         .version = record.version(),
                         .position = record.position(),
                         .recorded_at_ns = header.recorded_at_ns}},
-    .correlation = metadata->correlation.empty() ? header.command : metadata->correlation};
+    .correlation = is_told ? metadata->correlation : header.command};
 }
 
 } // namespace acta::runtime

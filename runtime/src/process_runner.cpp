@@ -117,11 +117,17 @@ result<void> process_runner::take_outcomes() {
     const std::lock_guard guard(mutex_);
     taken.swap(arrived_);
   }
+  bool is_room = false;
   for (auto& one : taken) {
+    is_room = is_room || one.how.has_value();
     auto settled = one.of ? settle(*one.of, std::move(one.how)) : settle_note(std::move(one.how));
     if (!settled)
       return settled;
   }
+  if (is_room) // for those who found none, sooner than they would look
+    for (const auto& of : waiting_)
+      if (auto& waits = *of->second.busy; std::exchange(waits.backoffs, 0) != 0)
+        waits.due = std::min(waits.due, after_backoff(0));
   return {};
 }
 
@@ -236,13 +242,13 @@ result<void> process_runner::leave_handled(std::vector<domain::route>& routes,
 
 result<detail::outgoing_commands> process_runner::handle(instances::iterator of,
                                                          const found_event& found) {
-  auto& [instance, now] = *of;
+  auto& [key, now] = *of;
   if (now.state == nullptr)
     now.state = type_->make_state();
   if (found.seen.origin.position <= silent_until_)
     return {};
   return guarded([&] { return name_of(found.seen.origin); }, "handle()",
-                 [&] { return type_->handle(now.state, found.seen, instance); });
+                 [&] { return type_->handle(now.state, found.seen, key); });
 }
 
 void process_runner::begin(instances::iterator of, const found_event& found, bool is_last,

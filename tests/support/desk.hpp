@@ -99,7 +99,7 @@ struct clerk {
 
   /// By the amount that could not be taken out.
   static constexpr std::int64_t skipped = 100;
-  static constexpr std::int64_t replaced = 200;      ///< By putting 1 into the second wallet.
+  static constexpr std::int64_t replaced = 200;      ///< By putting 7 into the second wallet.
   static constexpr std::int64_t retried = 300;       ///< Until it succeeds.
   static constexpr std::int64_t retried_twice = 400; ///< And then skipped.
   static constexpr std::int64_t halved = 512;        ///< Replaced by half of it, on and on.
@@ -112,7 +112,7 @@ struct clerk {
       return policy::stop();
     switch (taken->amount) {
       case skipped: return policy::skip();
-      case replaced: return policy::instead<wallet>(second_wallet, put_in{1});
+      case replaced: return policy::instead<wallet>(second_wallet, put_in{7});
       case retried: return policy::retry(std::chrono::milliseconds(1));
       case retried_twice: return what.attempt < 3 ? policy::retry() : policy::skip();
       case policy_fails: throw std::runtime_error("told to fail");
