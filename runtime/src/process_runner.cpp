@@ -105,8 +105,8 @@ result<bool> process_runner::work() {
   auto more = read();
   if (!more)
     return more;
-  publish();
   note_progress();
+  publish(); // behind the note: the destructor waits for it
   set_alarm();
   return more;
 }
@@ -188,6 +188,7 @@ result<bool> process_runner::take(const found_event& found) {
     return false;
   if (auto admitted = leave_handled(*routes, found.seen.origin); !admitted)
     return failure(admitted);
+  saw_event_ = true;
   std::uint32_t index = 0;
   std::vector<instances::iterator> busy;
   for (const auto& one : *routes) {
@@ -473,9 +474,12 @@ void process_runner::note_progress() {
   const bool rests = open_.empty() && next_ > reader_.tail();
   if (noting_ || reached <= noted_ || after({}) < note_due_)
     return;
-  if (reached.value() - noted_.value() < options_.note_every && !(rests && stored_nothing_))
+  // Without an event there is nothing to note; above all not that the last note was stored.
+  const bool is_time = saw_event_ && reached.value() - noted_.value() >= options_.note_every;
+  if (!is_time && !(rests && stored_nothing_))
     return;
   noting_ = reached;
+  saw_event_ = false;
   stored_nothing_ = false;
   tell(std::nullopt, [&](outcome_handler handler) {
     return engine_.tell<process_journal>(journal_, settle_process{reached.value()},

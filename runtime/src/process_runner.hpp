@@ -142,7 +142,9 @@ private:
   std::optional<log_position> noting_;
   unsigned note_backoffs_ = 0;
   time_point note_due_;
-  bool stored_nothing_ = false; ///< A command did, since the last note.
+  // Since the last note:
+  bool saw_event_ = false;
+  bool stored_nothing_ = false; ///< A command did.
   std::optional<time_point> alarm_;
 
   std::atomic<std::uint64_t> position_{0}; ///< Written under `mutex_`.

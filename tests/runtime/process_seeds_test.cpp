@@ -60,7 +60,9 @@ public:
       close(draw(4) != 0);
     }
     open(lifetimes, std::nullopt);
-    engine_->run_until_idle();
+    for (int steps = 0; engine_->run_one(); ++steps)
+      ASSERT_LT(steps, 100'000) << "at " << clerk_->position().value() << " of "
+                                << log_->tail().value();
     ASSERT_TRUE(clerk_->status()) << clerk_->status().error().message();
     ASSERT_EQ(clerk_->position(), log_->tail());
     close(false);

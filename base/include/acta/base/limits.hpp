@@ -94,8 +94,9 @@ inline constexpr std::size_t max_commands_per_seen_event = std::size_t{1} << 24U
 /// further events. A group commit is seldom larger, and an engine's default_max_in_flight far.
 inline constexpr std::size_t default_process_under_way = 256;
 
-/// Events from one note of a process manager's progress to the next, by default: when it is started
-/// again it looks for its own commands in so many, some ms of reading.
+/// Positions of the log from one note of a process manager's progress to the next, by default: when
+/// it is started again it looks for its own commands in so many, some ms of reading, and in those
+/// behind them that were not for it.
 inline constexpr std::uint64_t default_process_note_every = 4'096;
 
 /// A process manager's command that found no room, or a disk that failed, is sent again after so
