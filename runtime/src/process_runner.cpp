@@ -135,10 +135,13 @@ result<void> process_runner::send_what_is_due() {
   if (waiting_.empty())
     return {};
   const auto now = after({});
-  const auto due = std::ranges::stable_partition(
-    waiting_, [&](const auto& of) { return of->second.busy->due > now; });
-  const std::vector<instances::iterator> now_due(due.begin(), due.end());
-  waiting_.erase(due.begin(), due.end());
+  std::vector<instances::iterator> now_due;
+  std::erase_if(waiting_, [&](const auto& of) {
+    const bool is_due = of->second.busy->due <= now;
+    if (is_due)
+      now_due.push_back(of);
+    return is_due;
+  });
   for (const auto& of : now_due)
     if (auto sent = send(of); !sent)
       return sent;
