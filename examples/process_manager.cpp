@@ -3,6 +3,7 @@
 #include <acta/domain/orders/order.hpp>
 #include <acta/domain/orders/refund.hpp>
 #include <acta/domain/orders/refunds.hpp>
+#include <acta/domain/orders/refusal.hpp>
 #include <acta/domain/process_manager.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/runtime/process_manager.hpp>
@@ -61,14 +62,15 @@ result<void> run(const char* directory) {
   const auto tell = [&](std::uint64_t key, const order::command& command) {
     const auto receipt = (*engine)->ask<order>(key, command);
     if (!receipt)
-      fmt::print("refused: {}\n", receipt.error().message());
+      fmt::print("refused: {}\n", name(static_cast<refusal>(receipt.error().rejection())));
     return receipt ? receipt->position : log_position();
   };
-  const place one_book{.customer = "alice", .items = {{.product = "book", .price = 1'200}}};
+  const place one_book{.customer = "alice",
+                       .items = {{.product = "book", .category = "", .price = 1'200}}};
   tell(1, one_book);
   tell(2, one_book);
-  const auto paid = tell(1, pay{.amount = 1'200});
-  tell(2, pay{.amount = 500});
+  const auto paid = tell(1, pay{.amount = 1'200, .method = "card"});
+  tell(2, pay{.amount = 500, .method = "card"});
   const auto cancelled = tell(2, cancel{.reason = "too slow"});
 
   // All that follows from the two events has been done then.
@@ -79,7 +81,7 @@ result<void> run(const char* directory) {
   tell(1, ship{});
   if (auto again = (*engine)->ask<refund>(2, request_refund{.amount = 500, .reason = "again"});
       !again)
-    fmt::print("refused: {}\n", again.error().message());
+    fmt::print("refused: {}\n", name(static_cast<refusal>(again.error().rejection())));
   return {};
 }
 

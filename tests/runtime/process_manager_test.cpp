@@ -277,8 +277,7 @@ TEST_F(process_manager_test, its_commands_carry_the_correlation_and_the_event_as
 
 TEST(process_manager_ids_test, are_pinned) {
   EXPECT_EQ(runtime::process_command_id("clerk", log_position(7), 3).low(), (7U << 24U) + 3U);
-  EXPECT_EQ(runtime::process_command_id("clerk", log_position(7), 3).high(),
-            13554757679860923979U);
+  EXPECT_EQ(runtime::process_command_id("clerk", log_position(7), 3).high(), 13554757679860923979U);
   EXPECT_EQ(runtime::event_id(log_position(7)).low(), 7U);
   const auto id = runtime::event_id(log_position(7));
   EXPECT_EQ(std::string(id.bytes.begin(), id.bytes.begin() + 8), "acta.evt");
