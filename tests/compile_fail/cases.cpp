@@ -4,6 +4,7 @@
 #include <acta/domain/testing.hpp>
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/runtime/process_manager.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/stream_index.hpp>
 
@@ -115,4 +116,49 @@ void test_one() {
 #if CASE == 17
   given<counter>(reduced).when(ping{});
 #endif
+}
+
+/// Has each mistake a process manager can have.
+struct follower {
+  static constexpr std::string_view name = "follower";
+  struct state {};
+  using events = domain::event_list<order_reduced>;
+#if CASE != 23
+  using targets = domain::aggregate_list<counter>;
+#endif
+#if CASE != 18
+  static domain::route route(const order_reduced&, const domain::event_origin& from) {
+    return domain::start(from.key);
+  }
+#endif
+#if CASE != 19
+  static void handle(const state&, const order_reduced&, const domain::event_origin& from,
+                     domain::commands<follower>& out) {
+#if CASE == 24
+    out.send<counter>(from.key, reduce{1});
+#elif CASE == 21
+    out.send<limit_order>(from.key, reduce{1});
+#else
+    out.send<counter>(from.key, ping{});
+#endif
+  }
+#endif
+  static void evolve(state&, const order_reduced&, const domain::event_origin&)
+#if CASE != 20
+    noexcept
+#endif
+  {
+  }
+#if CASE == 22
+  static bool failed(const state&, const domain::failed_command<follower>&) { return true; }
+#else
+  static domain::on_failure<follower> failed(const state&,
+                                             const domain::failed_command<follower>&) {
+    return domain::on_failure<follower>::skip();
+  }
+#endif
+};
+
+void follow(runtime::engine& engine) {
+  (void)runtime::process_manager::start<follower>(engine);
 }

@@ -5,6 +5,7 @@
 #include <caf/all.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <latch>
 #include <utility>
 
@@ -35,6 +36,14 @@ public:
       caf::anon_send(actor_, look_atom::value);
   }
 
+  void wake_after(std::chrono::nanoseconds delay) {
+    if (time_passes())
+      caf::delayed_anon_send(actor_, delay, look_atom::value);
+    else
+      wake();
+  }
+  [[nodiscard]] bool time_passes() const noexcept { return driven_ == nullptr; }
+
 private:
   using look_atom = caf::atom_constant<caf::atom("look")>;
 
@@ -63,6 +72,14 @@ background_actor::~background_actor() = default;
 
 void background_actor::wake() noexcept {
   implementation_->wake();
+}
+
+void background_actor::wake_after(std::chrono::nanoseconds delay) {
+  implementation_->wake_after(delay);
+}
+
+bool background_actor::time_passes() const noexcept {
+  return implementation_->time_passes();
 }
 
 } // namespace acta::runtime

@@ -94,6 +94,24 @@ inline constexpr std::size_t default_repeat_window = 16;
 /// errc::invalid_argument.
 inline constexpr std::size_t max_repeat_window = 65'536;
 
+/// Commands a process manager answers one event with: ids have 24 bits for the number. With more it
+/// stops: errc::too_large.
+inline constexpr std::size_t max_commands_per_seen_event = std::size_t{1} << 24U;
+
+/// Instances of a process manager that wait for an outcome, by default; meanwhile it takes no
+/// further events. A group commit is seldom larger, and an engine's default_max_in_flight far.
+inline constexpr std::size_t default_process_under_way = 256;
+
+/// Positions of the log from one note of a process manager's progress to the next, by default: when
+/// it is started again it looks for its own commands in so many, some ms of reading, and in those
+/// behind them that were not for it.
+inline constexpr std::uint64_t default_process_note_every = 4'096;
+
+/// A process manager's command that found no room, or a disk that failed, is sent again after so
+/// long, doubled each time up to the second.
+inline constexpr std::chrono::milliseconds first_process_backoff{10};
+inline constexpr std::chrono::milliseconds max_process_backoff{10'000};
+
 /// The largest position: 40 bits, 1.1 million million events. The index and its parts count on it.
 inline constexpr std::uint64_t max_position = (std::uint64_t{1} << 40U) - 1;
 

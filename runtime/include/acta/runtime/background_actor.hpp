@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -29,6 +30,10 @@ public:
   background_actor& operator=(const background_actor&) = delete;
 
   void wake() noexcept;
+  /// Wakes it after so long; at once in a deterministic engine, where no time passes for actors.
+  void wake_after(std::chrono::nanoseconds delay);
+  /// False in a deterministic engine.
+  [[nodiscard]] bool time_passes() const noexcept;
 
 private:
   class implementation;
