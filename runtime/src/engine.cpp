@@ -253,10 +253,11 @@ public:
     if (!accepting_.exchange(false, std::memory_order_seq_cst))
       return;
     if (driver_) {
-      driver_->run_until([this] { return core_.committer->is_idle(); });
+      driver_->run_until([this] { return core_.committer->is_idle() && host_->has_resumed_all(); });
       driver_->finish_chores();
     } else {
       core_.committer->drain();
+      host_->wait_for_coroutines();
     }
     if (housekeeper_thread_)
       housekeeper_thread_->stop();
@@ -477,6 +478,10 @@ result<void> engine::send(const void* tag, const stream_id& stream,
                           std::unique_ptr<detail::envelope> command,
                           const command_options& options) {
   return implementation_->send(tag, stream, std::move(command), options);
+}
+
+void engine::resume(detail::resumption& waiting) {
+  implementation_->host().resume(waiting);
 }
 
 std::unexpected<error> engine::not_in_time() {

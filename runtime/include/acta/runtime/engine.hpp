@@ -30,6 +30,12 @@ class actor_system;
 
 namespace acta::runtime {
 
+namespace detail {
+struct resumption;
+}
+template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
+class awaited_command;
+
 /// Runs aggregates over a log: each stream is one CAF actor that handles one command at a time.
 ///
 /// Lifecycle: open() takes the log; the destructor stops. stop() refuses new commands and waits
@@ -120,6 +126,23 @@ public:
     return ask<Aggregate>(stream<Aggregate>(key), std::move(command), options);
   }
 
+  /// The command, to be sent by `co_await`, which gives its outcome; see awaited_command. Include
+  /// acta/runtime/awaitable.hpp.
+  ///
+  ///     auto receipt = co_await engine.send<account>(42, withdraw{70});
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] awaited_command<Aggregate, Command> send(const stream_id& stream, Command command,
+                                                         const command_options& options = {}) {
+    return {*this, stream, std::move(command), options};
+  }
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] awaited_command<Aggregate, Command> send(std::uint64_t key, Command command,
+                                                         const command_options& options = {}) {
+    return {*this, stream<Aggregate>(key), std::move(command), options};
+  }
+
   /// Keeps the aggregate's state in the log and truncates the events that led to it: they are not
   /// read any more, and from now on it is loaded from that state and what follows, snapshots or
   /// not. The log keeps the events until it is archived. Handled in its turn among the commands;
@@ -188,7 +211,8 @@ public:
                        std::size_t = 0, storage::direction = {}) = delete;
 
   /// Refuses new commands, waits until all that were taken are settled, and ends the threads that
-  /// write. Projectors may go on reading. Safe to call twice. Not from an outcome handler.
+  /// write. Projectors may go on reading. Coroutines that awaited commands were resumed. Safe to
+  /// call twice. Not from an outcome handler, an actor or a coroutine that a worker resumed.
   void stop() noexcept;
 
   /// Of an engine with engine_options::deterministic_seed: one step, chosen by the seed among all
@@ -253,6 +277,9 @@ private:
   [[nodiscard]] category_id category_of(const void* tag) const;
   [[nodiscard]] command_counters counters_of(const void* tag) const;
   [[nodiscard]] command_latencies latencies_of(const void* tag) const;
+  template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
+  friend class awaited_command;
+  void resume(detail::resumption& waiting);
   void wait(detail::arrival& pending, std::chrono::nanoseconds at_most);
   [[nodiscard]] static std::unexpected<error> not_in_time();
 
