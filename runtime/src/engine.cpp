@@ -8,6 +8,7 @@
 #include "cores.hpp"
 #include "driver.hpp"
 #include "durability_gate.hpp"
+#include "entrance.hpp"
 #include "housekeeper.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
@@ -96,7 +97,7 @@ namespace {
 
 } // namespace
 
-class engine::implementation {
+class engine::implementation final : public entrance {
 public:
   implementation(std::unique_ptr<storage::event_log> log, const engine_options& options) {
     core_.options = options;
@@ -116,6 +117,7 @@ public:
   ~implementation() {
     stop();
     host_.reset(); // its workers may still be on their way out of an aggregate, in core_
+    way_in_->store(nullptr, std::memory_order_release);
   }
   implementation(const implementation&) = delete;
   implementation& operator=(const implementation&) = delete;
@@ -171,7 +173,7 @@ public:
 
   [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command,
-                                  const command_options& options) {
+                                  const command_options& options) override {
     const auto* category = core_.find(stream.category());
     if (category == nullptr || category->tag != tag)
       return refuse(category, stream);
@@ -274,6 +276,7 @@ public:
   [[nodiscard]] core& shared() noexcept { return core_; }
   [[nodiscard]] const core& shared() const noexcept { return core_; }
   [[nodiscard]] actor_host& host() noexcept { return *host_; }
+  [[nodiscard]] std::shared_ptr<const entrance_while_open> way_in() const { return way_in_; }
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
   [[nodiscard]] const category_entry* category_of(const void* tag) const noexcept {
@@ -433,6 +436,7 @@ private:
   std::optional<chore_thread> committer_thread_;
   std::optional<chore_thread> snapshot_thread_;
   std::atomic<bool> accepting_{false};
+  std::shared_ptr<entrance_while_open> way_in_ = std::make_shared<entrance_while_open>(this);
   std::mutex stop_mutex_;
 };
 
@@ -478,6 +482,10 @@ result<void> engine::send(const void* tag, const stream_id& stream,
                           std::unique_ptr<detail::envelope> command,
                           const command_options& options) {
   return implementation_->send(tag, stream, std::move(command), options);
+}
+
+std::shared_ptr<const std::atomic<entrance*>> engine::way_in() const {
+  return implementation_->way_in();
 }
 
 void engine::resume(detail::resumption& waiting) {

@@ -3,6 +3,7 @@
 #include "../cores.hpp"
 #include "../shard.hpp"
 #include "../thread_name.hpp"
+#include "caf_error.hpp"
 #include "coroutine_job.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -38,6 +39,7 @@ public:
 
 host_config::host_config(const engine_options& from) : options(from) {
   load<scheduler>();
+  render_errors_in(*this);
   set("scheduler.max-threads", std::size_t{from.workers});
 }
 

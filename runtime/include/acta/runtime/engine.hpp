@@ -14,6 +14,7 @@
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/stream_index.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -25,14 +26,17 @@
 #include <vector>
 
 namespace caf {
+class actor;
 class actor_system;
-}
+} // namespace caf
 
 namespace acta::runtime {
 
 namespace detail {
+class message_reader;
 struct resumption;
-}
+} // namespace detail
+class entrance;
 template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
 class awaited_command;
 
@@ -142,6 +146,13 @@ public:
                                                          const command_options& options = {}) {
     return {*this, stream<Aggregate>(key), std::move(command), options};
   }
+
+  /// The aggregate as CAF's actors have it, to send and request its commands. Include
+  /// acta/runtime/caf.hpp, which says how.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] caf::actor actor(const stream_id& stream);
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] caf::actor actor(std::uint64_t key);
 
   /// Keeps the aggregate's state in the log and truncates the events that led to it: they are not
   /// read any more, and from now on it is loaded from that state and what follows, snapshots or
@@ -280,6 +291,9 @@ private:
   template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
   friend class awaited_command;
   void resume(detail::resumption& waiting);
+  [[nodiscard]] caf::actor actor(const void* tag, const stream_id& stream,
+                                 const detail::message_reader& reader);
+  [[nodiscard]] std::shared_ptr<const std::atomic<entrance*>> way_in() const;
   void wait(detail::arrival& pending, std::chrono::nanoseconds at_most);
   [[nodiscard]] static std::unexpected<error> not_in_time();
 
