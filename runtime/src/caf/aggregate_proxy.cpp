@@ -51,6 +51,7 @@ aggregate_proxy::aggregate_proxy(caf::actor_config& config,
     : caf::monitorable_actor(config), to_(std::move(to)), tag_(tag), stream_(stream),
       reader_(reader) {
   ensure(to_ != nullptr, "a proxy is an engine's");
+  ensure(!reader_.commands().empty(), "an aggregate has commands");
   about_to_let_go(this);
 }
 
@@ -64,7 +65,8 @@ void aggregate_proxy::on_destroy() {
 }
 
 void aggregate_proxy::enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
-  // What is sent holds this only through itself.
+  ensure(element != nullptr, "a message is there");
+  // Whoever sent it may let go of this meanwhile.
   const caf::strong_actor_ptr self(ctrl());
   last_reference_is_gone(this);
   if (handle_system_message(*element, unit, false)) {

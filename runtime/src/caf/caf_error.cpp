@@ -1,5 +1,6 @@
 #include "caf_error.hpp"
 
+#include <acta/base/ensure.hpp>
 #include <acta/base/error.hpp>
 #include <acta/runtime/caf.hpp>
 
@@ -9,6 +10,8 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <string>
+#include <utility>
 
 namespace acta::runtime {
 
@@ -29,6 +32,7 @@ constexpr auto category = caf::atom("acta");
 } // namespace
 
 caf::error to_caf_error(const error& why) {
+  ensure(std::to_underlying(why.code()) <= 255, "a code of CAF has eight bits");
   return {static_cast<std::uint8_t>(why.code()), category,
           caf::make_message(why.rejection(), why.message())};
 }

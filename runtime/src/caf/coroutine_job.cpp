@@ -12,7 +12,7 @@ namespace acta::runtime {
 
 caf::resumable::resume_result coroutine_job::resume(caf::execution_unit* unit, std::size_t) {
   const auto waiting = waiting_;
-  ensure(waiting != nullptr, "a coroutine waits for this job");
+  ensure(unit != nullptr, "a worker resumes it");
   std::destroy_at(this);
   waiting.resume();
   scheduler::of(unit->system()).resumed_one();

@@ -70,6 +70,7 @@ void scheduler::enqueue(caf::resumable* job) {
 }
 
 void scheduler::resume(detail::resumption& waiting) {
+  ensure(waiting.waiting != nullptr, "a coroutine awaits this");
   to_resume_.fetch_add(1, std::memory_order_relaxed); // told by the queue to who resumes it
   enqueue(coroutine_job::make(waiting));
 }
