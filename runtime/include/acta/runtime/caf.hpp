@@ -44,8 +44,9 @@ namespace acta::runtime {
 /// says; a message that is no request is not answered. What is no command is refused with
 /// errc::invalid_argument, which says what is taken. Commands of one sender are handled in order.
 ///
-/// The aggregate's own actor comes and goes; this one stays as long as somebody has its handle. It
-/// can be monitored and linked, and an exit message ends it, not the aggregate: then make another.
+/// The aggregate's own actor comes and goes; this one stays as long as somebody has its handle, and
+/// each call makes one more. It can be monitored and linked, and an exit message ends it, not the
+/// aggregate: then make another. Commands and replies must be copyable.
 ///
 /// Lifetime: the actor is one of engine::system(), whose actors end before the engine does. After
 /// engine::stop() requests are answered with errc::engine_stopped, and so they are once the engine
