@@ -45,6 +45,10 @@ void detail::message_sender::answer(caf::message with, caf::execution_unit* unit
   }
 }
 
+void detail::message_sender::answer(const error& why, caf::execution_unit* unit) {
+  answer(caf::make_message(to_caf_error(why)), unit);
+}
+
 aggregate_proxy::aggregate_proxy(caf::actor_config& config,
                                  std::shared_ptr<const entrance_while_open> to, const void* tag,
                                  const stream_id& stream, const detail::message_reader& reader)
@@ -80,7 +84,7 @@ void aggregate_proxy::enqueue(caf::mailbox_element_ptr element, caf::execution_u
   } else {
     detail::message_sender from(self, *element);
     if (auto sent = send(*element, from); !sent)
-      from.answer(caf::make_message(to_caf_error(sent.error())), unit);
+      from.answer(sent.error(), unit);
   }
   about_to_let_go(this);
 }

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <acta/base/error.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/command_options.hpp>
 #include <acta/runtime/detail/envelope.hpp>
 
-#include <caf/error.hpp>
 #include <caf/mailbox_element.hpp>
 #include <caf/make_message.hpp>
 #include <caf/message.hpp>
@@ -18,10 +18,6 @@
 #include <utility>
 #include <variant>
 
-namespace acta::runtime {
-[[nodiscard]] caf::error to_caf_error(const error& why);
-}
-
 /// How messages of CAF become commands. For runtime/caf.hpp.
 namespace acta::runtime::detail {
 
@@ -33,6 +29,8 @@ public:
 
   /// Once. Any thread; `unit` is what runs there, if CAF does.
   void answer(caf::message with, caf::execution_unit* unit = nullptr);
+  /// With to_caf_error().
+  void answer(const error& why, caf::execution_unit* unit = nullptr);
 
 private:
   caf::strong_actor_ptr receiver_;
@@ -81,8 +79,10 @@ private:
       return false;
     made = std::make_unique<typed_envelope<Aggregate, Command>>(
       Command(message.get_as<Command>(0)), options, [to = to](outcome_for<Command>&& how) mutable {
-        to.answer(how ? caf::make_message(std::move(*how))
-                      : caf::make_message(to_caf_error(how.error())));
+        if (how)
+          to.answer(caf::make_message(std::move(*how)));
+        else
+          to.answer(how.error());
       });
     return true;
   }
