@@ -7,22 +7,30 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <expected>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 namespace example {
 
 using namespace acta;
 
-enum class refusal : std::uint16_t { no_seats = 1, closed = 2 };
+enum class refusal : std::uint16_t { no_seats = 1, closed = 2, too_late = 3 };
 constexpr std::string_view name(refusal code) {
-  return code == refusal::no_seats ? "no_seats" : "closed";
+  return code == refusal::no_seats ? "no_seats" : code == refusal::closed ? "closed" : "too_late";
 }
 
 struct sell {
   std::uint32_t seats;
 };
 struct close_sale {};
+/// Answered with how many seats are left.
+struct sell_until {
+  using reply = std::uint32_t;
+  std::uint32_t seats;
+  std::int64_t end_ns;
+};
 
 /// A show of 100 seats.
 struct show {
@@ -32,7 +40,7 @@ struct show {
     bool closed = false;
     bool operator==(const state&) const = default; // so that the kit can compare states
   };
-  using command = std::variant<sell, close_sale>;
+  using command = std::variant<sell, close_sale, sell_until>;
   using events = domain::event_list<tickets_sold, show_closed>;
   using out = domain::emitter<show>;
 
@@ -50,6 +58,14 @@ struct show {
     if (!now.closed)
       events.emit<show_closed>([&](auto& b) { return Createshow_closed(b, now.left); });
     return domain::accept();
+  }
+  static domain::decision_for<sell_until> decide(const state& now, const sell_until& c,
+                                                 out& events) {
+    if (events.now_ns() > c.end_ns)
+      return domain::reject(refusal::too_late, "the time of this offer is over");
+    if (auto sold = decide(now, sell{c.seats}, events); !sold)
+      return std::unexpected(std::move(sold.error()));
+    return now.left - c.seats;
   }
   static void evolve(state& now, const tickets_sold& e) noexcept { now.left -= e.seats(); }
   static void evolve(state& now, const show_closed&) noexcept { now.closed = true; }
@@ -92,6 +108,13 @@ TEST(show, tells_how_many_seats_were_left) {
   const auto after = given<show>(sold(70)).when(close_sale{});
   ASSERT_EQ(after.events().size(), 1U);
   EXPECT_GT(after.events().front().as<show_closed>()->seats_left(), 0U);
+}
+
+TEST(show, sells_until_the_offer_ends) {
+  const auto in_time = given<show>(sold(70)).at(1'000).when(sell_until{20, 1'000});
+  EXPECT_EQ(in_time, accepted(sold(20)));
+  EXPECT_EQ(in_time.reply<sell_until>(), 10);
+  EXPECT_EQ(in_time.at(1'001).when(sell_until{1, 1'000}), rejected(refusal::too_late));
 }
 
 } // namespace example

@@ -9,6 +9,7 @@
 #include "cores.hpp"
 #include "driver.hpp"
 #include "durability_gate.hpp"
+#include "entrance.hpp"
 #include "housekeeper.hpp"
 #include "recovery_limit.hpp"
 #include "registry.hpp"
@@ -101,7 +102,7 @@ namespace {
 
 } // namespace
 
-class engine::implementation {
+class engine::implementation final : public entrance {
 public:
   implementation(std::unique_ptr<storage::event_log> log, const engine_options& options) {
     core_.options = options;
@@ -121,6 +122,7 @@ public:
   ~implementation() {
     stop();
     host_.reset(); // its workers may still be on their way out of an aggregate, in core_
+    way_in_->store(nullptr, std::memory_order_release);
   }
   implementation(const implementation&) = delete;
   implementation& operator=(const implementation&) = delete;
@@ -177,7 +179,7 @@ public:
 
   [[nodiscard]] result<void> send(const void* tag, const stream_id& stream,
                                   std::unique_ptr<detail::envelope> command,
-                                  const command_options& options) {
+                                  const command_options& options) override {
     const auto* category = core_.find(stream.category());
     if (category == nullptr || category->tag != tag)
       return refuse(category, stream);
@@ -265,10 +267,11 @@ public:
     if (!accepting_.exchange(false, std::memory_order_seq_cst))
       return;
     if (driver_) {
-      driver_->run_until([this] { return core_.committer->is_idle(); });
+      driver_->run_until([this] { return core_.committer->is_idle() && host_->has_resumed_all(); });
       driver_->finish_chores();
     } else {
       core_.committer->drain();
+      host_->wait_for_coroutines();
     }
     if (housekeeper_thread_)
       housekeeper_thread_->stop();
@@ -285,6 +288,7 @@ public:
   [[nodiscard]] core& shared() noexcept { return core_; }
   [[nodiscard]] const core& shared() const noexcept { return core_; }
   [[nodiscard]] actor_host& host() noexcept { return *host_; }
+  [[nodiscard]] std::shared_ptr<const entrance_while_open> way_in() const { return way_in_; }
   [[nodiscard]] std::uint64_t live_aggregates() const noexcept { return registry_->size(); }
 
   [[nodiscard]] const category_entry* category_of(const void* tag) const noexcept {
@@ -461,6 +465,7 @@ private:
   std::optional<chore_thread> committer_thread_;
   std::optional<chore_thread> snapshot_thread_;
   std::atomic<bool> accepting_{false};
+  std::shared_ptr<entrance_while_open> way_in_ = std::make_shared<entrance_while_open>(this);
   std::mutex stop_mutex_;
 };
 
@@ -511,6 +516,14 @@ result<void> engine::send(const void* tag, const stream_id& stream,
 result<void> engine::send(std::unique_ptr<detail::atomic_request> command,
                           const command_options& options) {
   return implementation_->send(std::move(command), options);
+}
+
+std::shared_ptr<const std::atomic<entrance*>> engine::way_in() const {
+  return implementation_->way_in();
+}
+
+void engine::resume(detail::resumption& waiting) {
+  implementation_->host().resume(waiting);
 }
 
 std::unexpected<error> engine::not_in_time() {

@@ -93,6 +93,46 @@ struct sum {
 };
 using good_sum = sum<fault::none>;
 
+/// Answers with the sum there will be.
+struct add_and_tell {
+  using reply = std::int64_t;
+  std::int64_t amount = 0;
+};
+/// Answers with the time, in a type without == and <<, or refuses.
+struct tell_time {
+  struct reply {
+    std::int64_t now_ns;
+  };
+};
+/// Answers otherwise each time.
+struct tell_calls {
+  using reply = int;
+};
+
+/// A sum with replies.
+struct telling_sum {
+  static constexpr std::string_view category = "telling_sum";
+  struct state {
+    std::int64_t value = 0;
+    bool operator==(const state&) const = default;
+  };
+  using command = std::variant<add_and_tell, tell_time, tell_calls>;
+  using events = event_list<added>;
+  using out = emitter<telling_sum>;
+
+  static decision_for<add_and_tell> decide(const state& now, const add_and_tell& c, out& events) {
+    events.emit<added>([&](auto& b) { return Createadded(b, c.amount); });
+    return now.value + c.amount;
+  }
+  static decision_for<tell_time> decide(const state&, const tell_time&, out& events) {
+    if (events.now_ns() == 0)
+      return reject(refusal::too_much, "too_early");
+    return tell_time::reply{events.now_ns()};
+  }
+  static decision_for<tell_calls> decide(const state&, const tell_calls&, out&) { return ++calls; }
+  static void evolve(state& now, const added& e) noexcept { now.value += e.amount(); }
+};
+
 /// Of a schema that the header does not have, as flatc alone makes it.
 struct bare_event : private flatbuffers::Table {
   static const char* GetFullyQualifiedName() { return "bare_event"; }
@@ -171,6 +211,28 @@ TEST(testing_kit, has_googletest_print_both_sides) {
             "      acta.tests.added {\"amount\":5}");
 }
 
+TEST(testing_kit, gives_the_reply_of_a_command_that_has_one) {
+  const auto after = given<telling_sum>(added_of(2)).when(add_and_tell{3});
+  EXPECT_EQ(after, accepted(added_of(3)));
+  EXPECT_EQ(after.reply<add_and_tell>(), 5);
+  EXPECT_EQ(after.reply<tell_calls>(), std::nullopt) << "it is another command's";
+  EXPECT_EQ(after.when(add_and_tell{4}).reply<add_and_tell>(), 9);
+  EXPECT_EQ(printed_text(after), "accepted:\n      acta.tests.added {\"amount\":3}, and replied 5");
+}
+
+TEST(testing_kit, decides_at_the_time_it_is_told) {
+  const auto before = given<telling_sum>();
+  EXPECT_EQ(before.when(tell_time{}), rejected(refusal::too_much)) << "told none, it is 0";
+  EXPECT_FALSE(before.when(tell_time{}).reply<tell_time>());
+  const auto told = before.at(7'000).when(tell_time{});
+  ASSERT_EQ(told, accepted());
+  EXPECT_EQ(told.reply<tell_time>()->now_ns, 7'000);
+  EXPECT_EQ(printed_text(told), "accepted, without an event, and replied");
+  EXPECT_EQ(told.when(tell_time{}).reply<tell_time>()->now_ns, 7'000) << "it stands still";
+  EXPECT_EQ(told.at(8'000).when(tell_time{}).reply<tell_time>()->now_ns, 8'000);
+  EXPECT_EQ(told.at(8'000).when(add_and_tell{1}).state().value, 1);
+}
+
 TEST(testing_kit, compares_fields_and_not_how_they_were_built) {
   const auto one = event<counter_state>([](flatbuffers::FlatBufferBuilder& b) {
     const auto ballast = b.CreateVector(std::vector<std::uint8_t>{1, 2});
@@ -240,6 +302,14 @@ TEST(testing_kit, finds_a_decide_that_depends_on_more_than_its_arguments) {
   const auto refused = given<sum<fault::forgets_in_refusals>>().when(refuse{});
   EXPECT_EQ(refused.problems().size(), 2U);
   EXPECT_NE(refused, rejected(refusal::too_much));
+}
+
+TEST(testing_kit, finds_a_reply_that_depends_on_more_than_its_arguments) {
+  calls = 0;
+  const auto after = given<telling_sum>().when(tell_calls{});
+  EXPECT_EQ(after.reply<tell_calls>(), 1);
+  EXPECT_EQ(problem_of(after), "decide() answers otherwise when called again: "
+                               "accepted, without an event, and replied 2");
 }
 
 TEST(testing_kit, finds_an_evolve_that_depends_on_more_than_its_arguments) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <ostream>
+#include <sstream>
 #include <utility>
 
 namespace acta::domain::testing {
@@ -22,14 +23,17 @@ namespace {
 [[nodiscard]] std::string text_of(const answer& of) {
   if (of.rejection)
     return fmt::format("rejected with {}: {}", of.rejection->code, of.rejection->reason);
-  return text_of(of.events);
+  std::ostringstream reply;
+  reply << of.reply;
+  return text_of(of.events) + reply.str();
 }
 
 [[nodiscard]] bool same(const answer& one, const answer& other) {
   if (one.rejection && other.rejection)
     return one.rejection->code == other.rejection->code
            && one.rejection->reason == other.rejection->reason;
-  return !one.rejection && !other.rejection && one.events == other.events;
+  return !one.rejection && !other.rejection && one.events == other.events
+         && one.reply == other.reply;
 }
 
 } // namespace

@@ -43,6 +43,18 @@ void actor_host::add(chore& todo) noexcept {
   scheduler::of(system()).first_worker().add(todo);
 }
 
+void actor_host::resume(detail::resumption& waiting) {
+  scheduler::of(system()).resume(waiting);
+}
+
+bool actor_host::has_resumed_all() const noexcept {
+  return scheduler::of(implementation_->system()).has_resumed_all();
+}
+
+void actor_host::wait_for_coroutines() const noexcept {
+  scheduler::of(implementation_->system()).wait_for_coroutines();
+}
+
 std::size_t actor_host::jobs() {
   return scheduler::of(system()).first_worker().jobs();
 }

@@ -4,6 +4,8 @@
 #include "../core.hpp"
 #include "../mailbox.hpp"
 
+#include <acta/runtime/detail/resumption.hpp>
+
 #include <cstddef>
 #include <memory>
 
@@ -29,6 +31,12 @@ public:
 
   /// Has the first worker do a chore, besides the actors. Before there is anything to do.
   void add(chore& todo) noexcept;
+
+  /// Has a worker resume a coroutine. Any thread.
+  void resume(detail::resumption& waiting);
+  /// True if none is to be resumed, or being resumed; and waits until that.
+  [[nodiscard]] bool has_resumed_all() const noexcept;
+  void wait_for_coroutines() const noexcept;
 
   /// Of a host without threads: how many actors can be run now, and runs one for one message.
   [[nodiscard]] std::size_t jobs();

@@ -2,6 +2,7 @@
 
 #include "../atomic_command.hpp"
 #include "../truncation_request.hpp"
+#include "reference_counts.hpp"
 #include "scheduler.hpp"
 
 #include <caf/actor_system.hpp>
@@ -11,29 +12,9 @@
 #include <caf/sec.hpp>
 #include <caf/system_messages.hpp>
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ACTA_UNDER_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
-#endif
-
 namespace acta::runtime {
 
 namespace {
-
-/// CAF counts references with atomics in its compiled half, which ThreadSanitizer does not see: it
-/// is told here that whoever lets go of an actor is before whoever destroys it.
-void about_to_let_go([[maybe_unused]] const void* actor) noexcept {
-#ifdef ACTA_UNDER_TSAN
-  __tsan_release(const_cast<void*>(actor));
-#endif
-}
-void last_reference_is_gone([[maybe_unused]] const void* actor) noexcept {
-#ifdef ACTA_UNDER_TSAN
-  __tsan_acquire(const_cast<void*>(actor));
-#endif
-}
 
 /// The content of a command's mailbox element, for those who look from CAF's side: nothing. Its
 /// address tells commands from messages.

@@ -3,6 +3,8 @@
 #include "../cores.hpp"
 #include "../shard.hpp"
 #include "../thread_name.hpp"
+#include "caf_error.hpp"
+#include "coroutine_job.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -37,6 +39,7 @@ public:
 
 host_config::host_config(const engine_options& from) : options(from) {
   load<scheduler>();
+  render_errors_in(*this);
   set("scheduler.max-threads", std::size_t{from.workers});
 }
 
@@ -64,6 +67,28 @@ worker& scheduler::home_of(const compact_stream& stream) noexcept {
 void scheduler::enqueue(caf::resumable* job) {
   const auto which = next_worker_.fetch_add(1, std::memory_order_relaxed);
   workers_[which % workers_.size()]->schedule(job);
+}
+
+void scheduler::resume(detail::resumption& waiting) {
+  ensure(waiting.waiting != nullptr, "a coroutine awaits this");
+  to_resume_.fetch_add(1, std::memory_order_relaxed); // told by the queue to who resumes it
+  enqueue(coroutine_job::make(waiting));
+}
+
+void scheduler::resumed_one() noexcept {
+  const auto before = to_resume_.fetch_sub(1, std::memory_order_release);
+  ensure(before >= 1, "no more coroutines are resumed than wait");
+  if (before == 1)
+    to_resume_.notify_all();
+}
+
+void scheduler::wait_for_coroutines() const noexcept {
+  for (;;) {
+    const auto left = to_resume_.load(std::memory_order_acquire);
+    if (left == 0)
+      return;
+    to_resume_.wait(left, std::memory_order_acquire);
+  }
 }
 
 caf::actor_clock& scheduler::clock() noexcept {

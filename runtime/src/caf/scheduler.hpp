@@ -6,6 +6,7 @@
 
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
+#include <acta/runtime/detail/resumption.hpp>
 #include <acta/runtime/engine_options.hpp>
 
 #include <caf/actor_system.hpp>
@@ -15,7 +16,9 @@
 #include <caf/detail/type_list.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -53,6 +56,16 @@ public:
   [[nodiscard]] worker& home_of(const compact_stream& stream) noexcept;
   [[nodiscard]] worker& first_worker() noexcept { return *workers_.front(); }
 
+  /// Has a worker resume a coroutine. Any thread.
+  void resume(detail::resumption& waiting);
+  void resumed_one() noexcept;
+  /// True if none is to be resumed, or being resumed.
+  [[nodiscard]] bool has_resumed_all() const noexcept {
+    return to_resume_.load(std::memory_order_acquire) == 0;
+  }
+  /// Waits until that. Not on a worker.
+  void wait_for_coroutines() const noexcept;
+
   // -- caf::scheduler::abstract_coordinator -------------------------------------
   void enqueue(caf::resumable* job) override;
   [[nodiscard]] caf::actor_clock& clock() noexcept override;
@@ -68,6 +81,8 @@ private:
 
   const engine_options& options_;
   std::vector<std::unique_ptr<worker>> workers_;
+  /// Coroutines, until they were. On a line of its own: all who schedule read what is before.
+  alignas(64) std::atomic<std::int64_t> to_resume_{0};
   caf::detail::thread_safe_actor_clock clock_;
   std::thread clock_thread_;                    ///< Sends what CAF's actors asked to get later.
   caf::detail::test_actor_clock stopped_clock_; ///< Without threads no time passes for them.

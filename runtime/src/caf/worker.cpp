@@ -3,6 +3,7 @@
 #include "../cores.hpp"
 #include "../prefetch.hpp"
 #include "../thread_name.hpp"
+#include "coroutine_job.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -99,10 +100,8 @@ void worker::run(caf::resumable* job) {
   switch (job->resume(this, settings_.messages_per_job)) {
     case caf::resumable::resume_later: exec_later(job); break;
     case caf::resumable::awaiting_message:
-    case caf::resumable::done:
-    case caf::resumable::shutdown_execution_unit: // of CAF's own schedulers
-      job->intrusive_ptr_release_impl();
-      break;
+    case caf::resumable::done: job->intrusive_ptr_release_impl(); break;
+    case coroutine_job::is_gone: break;
   }
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <acta/base/clock.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/domain/testing/any_event.hpp>
+#include <acta/domain/testing/any_reply.hpp>
 #include <acta/domain/testing/expectation.hpp>
 
 #include <concepts>
@@ -13,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 /// Tests of aggregates without actor, engine or log: given events, when a command comes, then
@@ -22,6 +25,11 @@
 ///     EXPECT_EQ(after, accepted(paid_out(70)));
 ///     EXPECT_EQ(after.state().balance, 30);
 ///     EXPECT_EQ(after.when(withdraw{70}), rejected(refusal::too_little_money));
+///
+/// With the time, and of a command with a reply:
+///
+///     const auto told = given<account>(paid_in(100)).at(now_ns).when(tell_balance{});
+///     EXPECT_EQ(told.reply<tell_balance>(), 100);
 ///
 /// where paid_in(100) is `event<deposited>([](auto& b) { return Createdeposited(b, 100); })`.
 ///
@@ -80,16 +88,33 @@ struct keeping_sink final : event_sink {
   std::vector<any_event> kept;
 };
 
-template <class Aggregate>
-[[nodiscard]] answer decide(const typename Aggregate::state& state,
-                            const typename Aggregate::command& command) {
+template <class Aggregate, class Command>
+[[nodiscard]] answer decide_one(const typename Aggregate::state& state, const Command& command,
+                                std::int64_t now_ns) {
   flatbuffers::FlatBufferBuilder builder;
   keeping_sink<Aggregate> sink;
-  emitter<Aggregate> out(builder, sink);
-  auto decided = domain::decide<Aggregate>(state, command, out);
-  if (!decided)
-    return {.events = {}, .rejection = std::move(decided.error()), .problems = {}};
-  return {.events = std::move(sink.kept), .rejection = {}, .problems = {}};
+  const manual_clock now(now_ns);
+  emitter<Aggregate> out(builder, sink, now);
+  auto decided = Aggregate::decide(state, command, out);
+  answer made;
+  if (!decided) {
+    made.rejection = std::move(decided.error());
+    return made;
+  }
+  made.events = std::move(sink.kept);
+  if constexpr (has_reply<Command>)
+    made.reply = any_reply::of<Command>(std::move(*decided));
+  return made;
+}
+
+template <class Aggregate>
+[[nodiscard]] answer decide(const typename Aggregate::state& state,
+                            const typename Aggregate::command& command, std::int64_t now_ns) {
+  if constexpr (domain::detail::decides<Aggregate, typename Aggregate::command>)
+    return decide_one<Aggregate>(state, command, now_ns);
+  else // not domain::decide(), which drops the reply
+    return std::visit([&](const auto& one) { return decide_one<Aggregate>(state, one, now_ns); },
+                      command);
 }
 
 } // namespace detail
@@ -111,6 +136,13 @@ public:
 
   [[nodiscard]] outcome<Aggregate> when(const typename Aggregate::command& command) const;
 
+  /// The same at this time, for emitter::now_ns() of the commands that follow; before, it is 0.
+  [[nodiscard]] history at(std::int64_t now_ns) const {
+    auto later = *this;
+    later.now_ns_ = now_ns;
+    return later;
+  }
+
   [[nodiscard]] const state_type& state() const noexcept { return state_; }
   [[nodiscard]] const std::vector<any_event>& events() const noexcept { return events_; }
 
@@ -127,6 +159,7 @@ private:
 
   std::vector<any_event> events_;
   state_type state_{};
+  std::int64_t now_ns_ = 0;
   std::vector<std::string> problems_;
 };
 
@@ -144,17 +177,29 @@ public:
   [[nodiscard]] const std::optional<domain::rejection>& rejection() const noexcept {
     return answer_.rejection;
   }
+  /// Of a command with a reply; empty if it was rejected, or another one.
+  template <has_reply Command>
+    requires command_of<Command, Aggregate>
+  [[nodiscard]] std::optional<typename Command::reply> reply() const {
+    const auto* found = answer_.reply.template as<Command>();
+    return found != nullptr ? std::optional(*found) : std::nullopt;
+  }
   /// The state behind the command.
   [[nodiscard]] const state_type& state() const noexcept { return after_.state(); }
   /// All events, those given and those of earlier commands too.
   [[nodiscard]] const testing::history<Aggregate>& history() const noexcept { return after_; }
 
   [[nodiscard]] outcome when(const command_type& next) const { return after_.when(next); }
+  /// See history::at().
+  [[nodiscard]] testing::history<Aggregate> at(std::int64_t now_ns) const {
+    return after_.at(now_ns);
+  }
 
   /// What an engine counts on, and was not so, in a sentence each. With any, the outcome equals no
   /// expectation, and prints them.
   /// - Events, given or emitted, are the aggregate's and pass their verifiers.
-  /// - decide() depends on its arguments alone: called again it answers the same.
+  /// - decide() depends on its arguments alone: called again it answers the same, also in replies
+  ///   with ==. It has the time from its emitter.
   /// - A rejection has a code that is not 0 and a reason.
   /// - evolve() depends on its arguments alone: all events, from the first, give the same state.
   /// - Where there are snapshots, load(save(state)) is the same state, and decide() answers the
@@ -175,9 +220,11 @@ private:
   friend class testing::history<Aggregate>;
 
   outcome(const testing::history<Aggregate>& before, const command_type& command)
-      : answer_(detail::decide<Aggregate>(before.state(), command)), after_(before) {
+      : answer_(detail::decide<Aggregate>(before.state(), command, before.now_ns_)),
+        after_(before) {
     check_rejection();
-    answer_.expect_again(detail::decide<Aggregate>(before.state(), command), "called again");
+    answer_.expect_again(detail::decide<Aggregate>(before.state(), command, before.now_ns_),
+                         "called again");
     if constexpr (has_snapshots<Aggregate>)
       check_snapshot(before.state(), command);
     for (const auto& one : events())
@@ -214,7 +261,8 @@ private:
     const auto loaded = Aggregate::load(*saved);
     if (!detail::same_state<Aggregate>(loaded, state))
       answer_.problems.push_back("load() made another state of what save() saved: " + text);
-    answer_.expect_again(detail::decide<Aggregate>(loaded, command), "called with load(save())");
+    answer_.expect_again(detail::decide<Aggregate>(loaded, command, after_.now_ns_),
+                         "called with load(save())");
   }
 
   answer answer_;

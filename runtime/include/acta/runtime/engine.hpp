@@ -16,6 +16,7 @@
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/stream_index.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,10 +28,19 @@
 #include <vector>
 
 namespace caf {
+class actor;
 class actor_system;
-}
+} // namespace caf
 
 namespace acta::runtime {
+
+namespace detail {
+class message_reader;
+struct resumption;
+} // namespace detail
+class entrance;
+template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
+class awaited_command;
 
 /// Runs aggregates over a log: each stream is one CAF actor that handles one command at a time.
 ///
@@ -151,6 +161,30 @@ public:
     });
   }
 
+  /// The command, to be sent by `co_await`, which gives its outcome; see awaited_command. Include
+  /// acta/runtime/awaitable.hpp.
+  ///
+  ///     auto receipt = co_await engine.send<account>(42, withdraw{70});
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] awaited_command<Aggregate, Command> send(const stream_id& stream, Command command,
+                                                         const command_options& options = {}) {
+    return {*this, stream, std::move(command), options};
+  }
+  template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
+    requires domain::command_of<Command, Aggregate>
+  [[nodiscard]] awaited_command<Aggregate, Command> send(std::uint64_t key, Command command,
+                                                         const command_options& options = {}) {
+    return {*this, stream<Aggregate>(key), std::move(command), options};
+  }
+
+  /// The aggregate as CAF's actors have it, to send and request its commands. Include
+  /// acta/runtime/caf.hpp, which says how.
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] caf::actor actor(const stream_id& stream);
+  template <domain::aggregate Aggregate>
+  [[nodiscard]] caf::actor actor(std::uint64_t key);
+
   /// Keeps the aggregate's state in the log and truncates the events that led to it: they are not
   /// read any more, and from now on it is loaded from that state and what follows, snapshots or
   /// not. The log keeps the events until it is archived. Handled in its turn among the commands;
@@ -219,7 +253,8 @@ public:
                        std::size_t = 0, storage::direction = {}) = delete;
 
   /// Refuses new commands, waits until all that were taken are settled, and ends the threads that
-  /// write. Projectors may go on reading. Safe to call twice. Not from an outcome handler.
+  /// write. Projectors may go on reading. Coroutines that awaited commands were resumed. Safe to
+  /// call twice. Not from an outcome handler, an actor or a coroutine that a worker resumed.
   void stop() noexcept;
 
   /// Of an engine with engine_options::deterministic_seed: one step, chosen by the seed among all
@@ -304,6 +339,12 @@ private:
     const auto there = std::make_shared<pending>(); // the outcome may come when we are gone
     return send_and_wait(*there, [there](Outcome&& how) { there->give(std::move(how)); });
   }
+  template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
+  friend class awaited_command;
+  void resume(detail::resumption& waiting);
+  [[nodiscard]] caf::actor actor(const void* tag, const stream_id& stream,
+                                 const detail::message_reader& reader);
+  [[nodiscard]] std::shared_ptr<const std::atomic<entrance*>> way_in() const;
   void wait(detail::arrival& pending, std::chrono::nanoseconds at_most);
   [[nodiscard]] static std::unexpected<error> not_in_time();
 

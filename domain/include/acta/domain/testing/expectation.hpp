@@ -2,6 +2,7 @@
 
 #include <acta/domain/aggregate.hpp>
 #include <acta/domain/testing/any_event.hpp>
+#include <acta/domain/testing/any_reply.hpp>
 
 #include <cstdint>
 #include <iosfwd>
@@ -43,6 +44,7 @@ template <class Code>
 struct answer {
   std::vector<any_event> events; ///< None if the command was rejected.
   std::optional<domain::rejection> rejection;
+  any_reply reply;                   ///< If it was accepted and the command has one.
   std::vector<std::string> problems; ///< A sentence each.
 
   /// False while there are problems.
