@@ -41,6 +41,8 @@ void durability_gate::synced(const result<log_position>& until) {
   const std::lock_guard guard(mutex_);
   if (!until)
     failure_ = until.error();
+  if (held_.empty())
+    return; // the engine may not have begun yet: no chore of it is to be woken
   std::deque<held> still;
   for (auto& [end, position] : held_) {
     if (until && position > *until) {
@@ -56,8 +58,7 @@ void durability_gate::synced(const result<log_position>& until) {
     core_.committer->stage(std::move(end));
   }
   held_ = std::move(still);
-  if (core_.committer != nullptr)
-    core_.committer->wake();
+  core_.committer->wake();
 }
 
 } // namespace acta::runtime

@@ -6,9 +6,9 @@
 #include "chore_thread.hpp"
 #include "committer.hpp"
 #include "core.hpp"
-#include "cores.hpp"
 #include "driver.hpp"
 #include "durability_gate.hpp"
+#include "engine_checks.hpp"
 #include "entrance.hpp"
 #include "housekeeper.hpp"
 #include "recovery_limit.hpp"
@@ -32,75 +32,6 @@
 #include <vector>
 
 namespace acta::runtime {
-
-namespace {
-
-[[nodiscard]] unsigned default_workers() {
-  return std::max(2U, static_cast<unsigned>(usable_cores().size())) - 1U;
-}
-
-/// After the number of workers is known.
-[[nodiscard]] result<void> check_threads(const engine_options& options) {
-  if (options.commit == commit_by::worker && options.workers != 1)
-    return failure(
-      errc::invalid_argument,
-      fmt::format("engine_options::commit is by the worker, and there are {}: only one "
-                  "may write the log; set workers to 1, or commit to own_thread",
-                  options.workers));
-  const auto cores = usable_cores().size();
-  if (options.workers <= cores)
-    return {};
-  if (options.wait == waiting::spin)
-    return failure(errc::invalid_argument,
-                   fmt::format("engine_options::wait is spin with {} workers, and this process may "
-                               "use {} cores: threads that spin for one another's core take "
-                               "milliseconds; set workers to {} at most, or wait to park",
-                               options.workers, cores, cores));
-  if (options.pin_workers)
-    return failure(errc::invalid_argument,
-                   fmt::format("engine_options::pin_workers is set with {} workers, and this "
-                               "process may use {} cores: set workers to {} at most",
-                               options.workers, cores, cores));
-  return {};
-}
-
-/// Cores that callers may spin on: those that neither a worker nor the committer needs.
-[[nodiscard]] int spare_cores(const engine_options& options) {
-  const auto taken = options.workers + (options.commit == commit_by::own_thread ? 1U : 0U);
-  return std::max(0, static_cast<int>(usable_cores().size()) - static_cast<int>(taken));
-}
-
-[[nodiscard]] result<void> check(const engine_options& options) {
-  if (options.max_in_flight == 0)
-    return failure(errc::invalid_argument,
-                   "engine_options::max_in_flight is 0: no command could ever be taken");
-  if (options.passivate_after.count() < 0)
-    return failure(
-      errc::invalid_argument,
-      "engine_options::passivate_after is negative; 0 leaves idle aggregates in memory");
-  if (options.max_mailbox == 0)
-    return failure(errc::invalid_argument,
-                   "engine_options::max_mailbox is 0: no command could ever be taken");
-  if (options.max_recoveries == 0)
-    return failure(errc::invalid_argument,
-                   "engine_options::max_recoveries is 0: no aggregate could ever be loaded");
-  if (std::ranges::find(options.interceptors, nullptr) != options.interceptors.end())
-    return failure(errc::invalid_argument, "engine_options::interceptors has a null pointer");
-  if (options.repeat_window > limits::max_repeat_window)
-    return failure(errc::invalid_argument,
-                   fmt::format("engine_options::repeat_window is {}; at most {} command ids are "
-                               "remembered",
-                               options.repeat_window, limits::max_repeat_window));
-  if (options.snapshots_kept == 0)
-    return failure(errc::invalid_argument,
-                   "engine_options::snapshots_kept is 0; to have no snapshots, set snapshot_every "
-                   "to 0");
-  if (options.clock == nullptr)
-    return failure(errc::invalid_argument, "engine_options::clock is null");
-  return {};
-}
-
-} // namespace
 
 class engine::implementation final : public entrance {
 public:
