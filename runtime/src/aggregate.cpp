@@ -6,6 +6,7 @@
 #include "guarded.hpp"
 #include "snapshot_writer.hpp"
 #include "telemetry.hpp"
+#include "timer_command.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
@@ -30,7 +31,9 @@ namespace {
 /// One a thread: it keeps the memory it has grown to.
 struct scratch {
   flatbuffers::FlatBufferBuilder builder{1024};
-  std::vector<detail::verified_event> events; ///< Of the command in hand, in the staging buffer.
+  // Of the command in hand.
+  std::vector<detail::verified_event> events; ///< In the staging buffer.
+  std::vector<timer_setting> timers;          ///< As asked for; once staged, those that change.
 };
 
 [[nodiscard]] scratch& thread_scratch() {
@@ -43,10 +46,17 @@ struct scratch {
 /// Turns what decide() emits into records in the staging buffer.
 class aggregate::sink final : public domain::event_sink {
 public:
-  sink(const aggregate& of, const detail::envelope& command, staging& to,
-       std::vector<detail::verified_event>& events)
-      : of_(of), command_(command), to_(to), events_(events) {
+  sink(const aggregate& of, const detail::envelope& command, staging& to, scratch& in)
+      : of_(of), command_(command), to_(to), events_(in.events), timers_(in.timers) {
+    begin();
+  }
+  /// Forgets what was emitted. A timer that fires is not pending any more, whatever happens.
+  void begin() {
+    to_.discard();
     events_.clear();
+    timers_.clear();
+    if (command_.is_timer())
+      timers_.push_back({.id = static_cast<const timer_command&>(command_).timer()});
   }
 
   void accept(std::size_t event_index, std::uint16_t schema_version,
@@ -63,22 +73,43 @@ public:
       too_large_ = payload.size();
       return;
     }
-    const storage::record_fields fields{
-      .stream = of_.stream(),
-      .version = stream_version(of_.version_ + to_.reserved().size() + 1),
-      .command = command_.id(),
-      .event_type = of_.category_.event_ids[event_index],
-      .schema_version = schema_version,
-      .metadata = command_.metadata(),
-      .payload = payload,
+    events_.push_back(
+      {event_index, stage(of_.category_.event_ids[event_index], schema_version, payload)});
+  }
+
+  void set_timer(timer_id id, std::int64_t due_ns) noexcept override {
+    const auto found = std::ranges::find(timers_, id, &timer_setting::id);
+    if (found != timers_.end())
+      found->due_ns = due_ns;
+    else if (timers_.size() < limits::max_events_per_command)
+      timers_.push_back({.id = id, .due_ns = due_ns});
+    else
+      too_large_ = 0;
+  }
+
+  /// Stages what changes of the timers, behind the events. errc::too_large if too many are pending.
+  [[nodiscard]] result<void> stage_timers() {
+    const auto fires = [&](const timer_setting& one) {
+      return command_.is_timer() && one.id == static_cast<const timer_command&>(command_).timer();
     };
-    const auto size = storage::record_size(fields);
-    bytes_ += size;
-    auto* record = to_.reserve(size);
-    storage::encode_record(fields, record);
-    const auto* staged = record + size - storage::padded(payload.size()); // a record ends with it
-    ensure(reinterpret_cast<std::uintptr_t>(staged) % 8 == 0, "a FlatBuffer is read in place");
-    events_.push_back({event_index, {staged, payload.size()}});
+    std::erase_if(timers_, [&](const timer_setting& one) {
+      return of_.timers_.due_of(one.id) == one.due_ns && !fires(one);
+    });
+    auto pending = of_.timers_.size();
+    for (const auto& one : timers_) {
+      pending -= of_.timers_.due_of(one.id) != 0 ? 1U : 0U;
+      pending += one.due_ns != 0 ? 1U : 0U;
+    }
+    if (pending > limits::max_pending_timers
+        || to_.reserved().size() + timers_.size() > limits::max_events_per_command)
+      return failure(errc::too_large,
+                     fmt::format("{}: with this command {} timers would be pending, and {} events "
+                                 "stored; at most {} and {} are; nothing was stored",
+                                 of_.name(), pending, to_.reserved().size() + timers_.size(),
+                                 limits::max_pending_timers, limits::max_events_per_command));
+    for (const auto& one : timers_)
+      (void)stage(of_.core_.timer_event, 1, timer_payload(one));
+    return {};
   }
 
   /// errc::too_large for events over a limit; errc::handler_failed for one that does not pass the
@@ -100,10 +131,32 @@ public:
   }
 
 private:
+  /// The next record of the command; where its payload lies in the staging buffer.
+  [[nodiscard]] std::span<const std::byte> stage(event_type_id type, std::uint16_t schema_version,
+                                                 std::span<const std::byte> payload) {
+    const storage::record_fields fields{
+      .stream = of_.stream(),
+      .version = stream_version(of_.version_ + to_.reserved().size() + 1),
+      .command = command_.id(),
+      .event_type = type,
+      .schema_version = schema_version,
+      .metadata = command_.metadata(),
+      .payload = payload,
+    };
+    const auto size = storage::record_size(fields);
+    bytes_ += size;
+    auto* record = to_.reserve(size);
+    storage::encode_record(fields, record);
+    const auto* staged = record + size - storage::padded(payload.size()); // a record ends with it
+    ensure(reinterpret_cast<std::uintptr_t>(staged) % 8 == 0, "a FlatBuffer is read in place");
+    return {staged, payload.size()};
+  }
+
   const aggregate& of_;
   const detail::envelope& command_;
   staging& to_;
   std::vector<detail::verified_event>& events_;
+  std::vector<timer_setting>& timers_;
   std::size_t bytes_ = 0; ///< Of all records so far.
   std::optional<std::size_t> too_large_;
   std::optional<std::string_view> malformed_;
@@ -124,6 +177,7 @@ void aggregate::forget() noexcept {
   removed_ = false;
   events_since_snapshot_ = 0;
   recent_.clear();
+  timers_.clear();
 }
 
 void aggregate::handle(std::unique_ptr<detail::envelope> command) noexcept {
@@ -167,7 +221,7 @@ void aggregate::note_use() noexcept {
 }
 
 std::uint32_t aggregate::memory() const noexcept {
-  const auto size = core_.bytes_of_actor + recent_.memory()
+  const auto size = core_.bytes_of_actor + recent_.memory() + timers_.memory()
                     + (state_ == nullptr ? 0 : category_.type->heap_size(state_));
   return static_cast<std::uint32_t>(
     std::min<std::size_t>(size, std::numeric_limits<std::uint32_t>::max()));
@@ -203,6 +257,8 @@ settlement aggregate::settle(std::unique_ptr<detail::envelope> command, staging&
     return fail(std::move(command), std::move(refused.error()));
   if (auto loaded = load_or_hold_back(); !loaded)
     return fail(std::move(command), std::move(loaded.error()));
+  if (command->is_timer())
+    return is_still_due(*command) ? decide(std::move(command), to) : end_of(std::move(command));
   if (const auto* before = command->id().empty() ? nullptr : recent_.find(command->id())) {
     auto end = end_of(std::move(command));
     end.how = settlement::kind::repeat;
@@ -228,7 +284,7 @@ result<void> aggregate::check_before_loading(detail::envelope& command) {
                                "nothing happened",
                                name()));
   const auto& interceptors = core_.options.interceptors;
-  if (interceptors.empty())
+  if (interceptors.empty() || command.is_timer())
     return {};
   const auto of = stream();
   const command_view view(command, of, category_.type->category());
@@ -259,17 +315,23 @@ void aggregate::answer_at_once(settlement& end) const {
 
 settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging& to) {
   auto& scratch = thread_scratch();
-  sink emitted(*this, *command, to, scratch.events);
+  sink emitted(*this, *command, to, scratch);
   auto decided = guarded(
-    [this] { return name(); }, "decide()",
+    [this] { return name(); }, command->is_timer() ? "on_timer()" : "decide()",
     [&] { return command->decide(state_, scratch.builder, emitted, *core_.options.clock); });
+  if (command->is_timer() && decided && !*decided) { // it has fired, and that is all
+    emitted.begin();
+    *decided = domain::accept();
+  }
   auto done = decided ? emitted.check() : failure(decided);
   if (done && !*decided)
     done = std::unexpected(error(decided->error().code, std::move(decided->error().reason)));
   if (done)
-    done = evolve_emitted(scratch.events, to);
+    done = emitted.stage_timers();
   if (done)
-    return accept(std::move(command), to);
+    done = evolve_emitted(scratch.events);
+  if (done)
+    return accept(std::move(command), scratch.timers, to);
   to.discard();
   if (done.error().code() == errc::handler_failed)
     core_.failures.handler_failed(stream(), done.error());
@@ -277,15 +339,15 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
 }
 
 /// The events are facts from here on, unless an evolve() throws.
-result<void> aggregate::evolve_emitted(std::span<const detail::verified_event> events,
-                                       staging& to) {
-  ensure(events.size() == to.reserved().size(), "each event emitted is staged as a record");
+result<void> aggregate::evolve_emitted(std::span<const detail::verified_event> events) {
   return guarded([this] { return name(); }, "evolve() of an event that was to be stored",
                  [&] { category_.type->evolve(state_, events); });
 }
 
-settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging& to) {
+settlement aggregate::accept(std::unique_ptr<detail::envelope> command,
+                             std::span<const timer_setting> timers, staging& to) {
   const auto records = to.reserved();
+  ensure(timers.size() <= records.size(), "each timer that changes is staged as a record");
   auto remaining = records.size();
   for (const auto record : records)
     storage::set_remaining(record.data(), static_cast<std::uint16_t>(--remaining));
@@ -296,6 +358,7 @@ settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging&
   if (records.empty())
     return end;
   removed_ = false;
+  end.timers = set_timers(timers);
   remember(static_cast<const detail::envelope&>(*end.command).id(), records.size());
   if (category_.snapshot_schema_hash != 0) {
     count_events_since_snapshot(records.size());
@@ -342,7 +405,7 @@ std::unique_ptr<taken_snapshot> aggregate::take_snapshot() {
     return nullptr;
   }
   return core_.snapshots->take(stream(), stream_version(version_), category_.snapshot_schema_hash,
-                               recent_.saved(core_.options.repeat_window), std::move(*saved));
+                               saved_memory(), std::move(*saved));
 }
 
 } // namespace acta::runtime

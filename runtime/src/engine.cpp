@@ -11,6 +11,7 @@
 #include "housekeeper.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
+#include "timer_service.hpp"
 #include "truncator.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -147,6 +148,8 @@ public:
   [[nodiscard]] result<void> start() {
     if (auto upcast = bind_upcasters(); !upcast)
       return upcast;
+    if (auto known = register_timers(); !known)
+      return known;
     if (auto registered = storage::register_schemas(*core_.log, schemas_); !registered)
       return registered;
     auto index = storage::stream_index::open(*core_.log, core_.options.index);
@@ -164,8 +167,14 @@ public:
     core_.committer =
       std::make_unique<runtime::committer>(core_, *housekeeper_, core_.options.workers);
     truncator_.emplace(core_, *housekeeper_, *registry_, [this] { return admit(); });
+    if (auto opened = open_timers(); !opened)
+      return opened;
     start_chores();
     accepting_.store(true, std::memory_order_seq_cst);
+    if (core_.timers != nullptr && !driver_) { // last, as some may be due
+      timer_thread_.emplace(*core_.timers, "acta.timers");
+      core_.timers->listen_to_clock();
+    }
     return {};
   }
 
@@ -265,6 +274,10 @@ public:
       committer_thread_->stop();
     if (snapshot_thread_)
       snapshot_thread_->stop();
+    if (timer_thread_)
+      timer_thread_->stop();
+    if (core_.timers != nullptr)
+      core_.timers->end();
     registry_->clear(); // the host goes on, for projectors and others' actors, until the end
   }
 
@@ -362,6 +375,34 @@ private:
 
   std::vector<storage::event_schema> schemas_; ///< Of the program; for start().
 
+  /// Where no aggregate has timers, an older program's may have set some, whose events are passed
+  /// over.
+  [[nodiscard]] result<void> register_timers() {
+    auto& log = *core_.log;
+    const auto has_any = [](const category_entry& one) { return one.type->has_timers(); };
+    if (std::ranges::none_of(core_.categories, has_any)) {
+      for (event_type_id id(1); !log.event_type_name(id).empty(); id = id.next())
+        if (log.event_type_name(id) == timer_event_name())
+          core_.timer_event = id;
+      return {};
+    }
+    const auto event = log.register_event_type(timer_event_name());
+    if (!event)
+      return std::unexpected(event.error());
+    core_.timer_event = *event;
+    schemas_.push_back({*event, timer_event_schema()});
+    core_.timers = std::make_unique<timer_service>(
+      core_, [this](const category_entry& category, const stream_id& stream,
+                    std::unique_ptr<detail::envelope>& timer) {
+        return try_to_send(category, stream, timer);
+      });
+    return {};
+  }
+
+  [[nodiscard]] result<void> open_timers() {
+    return core_.timers != nullptr ? core_.timers->open() : result<void>();
+  }
+
   /// Finds somebody for each. Nothing is to be done yet.
   void start_chores() {
     const auto& options = core_.options;
@@ -371,6 +412,8 @@ private:
       driver_->add(*housekeeper_);
       if (core_.snapshots != nullptr)
         driver_->add(*core_.snapshots);
+      if (core_.timers != nullptr)
+        driver_->add(*core_.timers);
       core_.callers.drive(*driver_);
       return;
     }
@@ -431,6 +474,7 @@ private:
   std::optional<chore_thread> housekeeper_thread_;
   std::optional<chore_thread> committer_thread_;
   std::optional<chore_thread> snapshot_thread_;
+  std::optional<chore_thread> timer_thread_;
   std::atomic<bool> accepting_{false};
   std::mutex stop_mutex_;
 };
