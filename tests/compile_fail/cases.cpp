@@ -45,9 +45,9 @@ struct counter {
     out.set_timer(timer_id(1), out.now_ns() + 5);
     return domain::accept();
   }
-#if CASE == 16
+#if CASE == 19
   static void on_timer(const state&, timer_id, domain::emitter<counter>&) {}
-#elif CASE != 15
+#elif CASE != 18
   static domain::decision on_timer(const state&, timer_id, domain::emitter<counter>& out) {
     out.cancel_timer(timer_id(2));
     return domain::accept();
