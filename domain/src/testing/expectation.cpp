@@ -22,14 +22,19 @@ namespace {
 [[nodiscard]] std::string text_of(const answer& of) {
   if (of.rejection)
     return fmt::format("rejected with {}: {}", of.rejection->code, of.rejection->reason);
-  return text_of(of.events);
+  auto text = text_of(of.events);
+  for (const auto& [id, due_ns] : of.timers)
+    text += due_ns == 0 ? fmt::format("\n      timer {} cancelled", id.value())
+                        : fmt::format("\n      timer {} set to {}", id.value(), due_ns);
+  return text;
 }
 
 [[nodiscard]] bool same(const answer& one, const answer& other) {
   if (one.rejection && other.rejection)
     return one.rejection->code == other.rejection->code
            && one.rejection->reason == other.rejection->reason;
-  return !one.rejection && !other.rejection && one.events == other.events;
+  return !one.rejection && !other.rejection && one.events == other.events
+         && one.timers == other.timers;
 }
 
 } // namespace

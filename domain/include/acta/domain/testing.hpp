@@ -1,5 +1,7 @@
 #pragma once
 
+#include <acta/base/clock.hpp>
+#include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/domain/testing/any_event.hpp>
 #include <acta/domain/testing/expectation.hpp>
@@ -7,6 +9,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <ostream>
 #include <span>
@@ -22,6 +25,9 @@
 ///     EXPECT_EQ(after, accepted(paid_out(70)));
 ///     EXPECT_EQ(after.state().balance, 30);
 ///     EXPECT_EQ(after.when(withdraw{70}), rejected(refusal::too_little_money));
+///
+/// With timers: `given<seat>().at(now).when(reserve{"Ada"}).when_timer(timer::payment)`, and
+/// timers() are those that are pending.
 ///
 /// where paid_in(100) is `event<deposited>([](auto& b) { return Createdeposited(b, 100); })`.
 ///
@@ -77,19 +83,25 @@ struct keeping_sink final : event_sink {
              || ...);
     }(typename Aggregate::events{});
   }
+  void set_timer(timer_id id, std::int64_t due_ns) noexcept final { timers[id] = due_ns; }
   std::vector<any_event> kept;
+  std::map<timer_id, std::int64_t> timers;
 };
 
-template <class Aggregate>
-[[nodiscard]] answer decide(const typename Aggregate::state& state,
-                            const typename Aggregate::command& command) {
+/// `decide(out)` is the aggregate's answer at that time.
+template <class Aggregate, class Decide>
+[[nodiscard]] answer answer_of(std::int64_t now_ns, Decide decide) {
   flatbuffers::FlatBufferBuilder builder;
   keeping_sink<Aggregate> sink;
-  emitter<Aggregate> out(builder, sink);
-  auto decided = domain::decide<Aggregate>(state, command, out);
+  const manual_clock now(now_ns);
+  emitter<Aggregate> out(builder, sink, now);
+  auto decided = decide(out);
   if (!decided)
     return {.events = {}, .rejection = std::move(decided.error()), .problems = {}};
-  return {.events = std::move(sink.kept), .rejection = {}, .problems = {}};
+  return {.events = std::move(sink.kept),
+          .rejection = {},
+          .problems = {},
+          .timers = std::move(sink.timers)};
 }
 
 } // namespace detail
@@ -110,8 +122,19 @@ public:
   }
 
   [[nodiscard]] outcome<Aggregate> when(const typename Aggregate::command& command) const;
+  /// What on_timer() makes of a timer that is pending. It is not any more, also if it is rejected.
+  [[nodiscard]] outcome<Aggregate> when_timer(timer_id id) const
+    requires has_timers<Aggregate>;
+  /// The same at another time: what emitter::now_ns() says, 0 at first.
+  [[nodiscard]] history at(std::int64_t now_ns) const {
+    auto then = *this;
+    then.now_ns_ = now_ns;
+    return then;
+  }
 
   [[nodiscard]] const state_type& state() const noexcept { return state_; }
+  /// The timers that commands set and that are pending, and when they are due.
+  [[nodiscard]] const std::map<timer_id, std::int64_t>& timers() const noexcept { return timers_; }
   [[nodiscard]] const std::vector<any_event>& events() const noexcept { return events_; }
 
 private:
@@ -124,9 +147,16 @@ private:
                           + event.text());
     events_.push_back(std::move(event));
   }
+  void set_timers(const std::map<timer_id, std::int64_t>& to) {
+    for (const auto& [id, due_ns] : to)
+      timers_[id] = due_ns;
+    std::erase_if(timers_, [](const auto& one) { return one.second == 0; });
+  }
 
   std::vector<any_event> events_;
   state_type state_{};
+  std::map<timer_id, std::int64_t> timers_;
+  std::int64_t now_ns_ = 0;
   std::vector<std::string> problems_;
 };
 
@@ -149,7 +179,19 @@ public:
   /// All events, those given and those of earlier commands too.
   [[nodiscard]] const testing::history<Aggregate>& history() const noexcept { return after_; }
 
+  [[nodiscard]] const std::map<timer_id, std::int64_t>& timers() const noexcept {
+    return after_.timers();
+  }
+
   [[nodiscard]] outcome when(const command_type& next) const { return after_.when(next); }
+  [[nodiscard]] outcome when_timer(timer_id id) const
+    requires has_timers<Aggregate>
+  {
+    return after_.when_timer(id);
+  }
+  [[nodiscard]] testing::history<Aggregate> at(std::int64_t now_ns) const {
+    return after_.at(now_ns);
+  }
 
   /// What an engine counts on, and was not so, in a sentence each. With any, the outcome equals no
   /// expectation, and prints them.
@@ -174,14 +216,21 @@ public:
 private:
   friend class testing::history<Aggregate>;
 
-  outcome(const testing::history<Aggregate>& before, const command_type& command)
-      : answer_(detail::decide<Aggregate>(before.state(), command)), after_(before) {
+  /// `decide(state, out)` is decide() of a command, or on_timer().
+  template <class Decide>
+  outcome(const testing::history<Aggregate>& before, Decide decide) : after_(before) {
+    const auto ask = [&](const state_type& state) {
+      return detail::answer_of<Aggregate>(before.now_ns_,
+                                          [&](auto& out) { return decide(state, out); });
+    };
+    answer_ = ask(before.state());
     check_rejection();
-    answer_.expect_again(detail::decide<Aggregate>(before.state(), command), "called again");
+    answer_.expect_again(ask(before.state()), "called again");
     if constexpr (has_snapshots<Aggregate>)
-      check_snapshot(before.state(), command);
+      check_snapshot(before.state(), ask);
     for (const auto& one : events())
       after_.add(one);
+    after_.set_timers(answer_.timers);
     check_replay();
     answer_.problems.insert(answer_.problems.end(), after_.problems_.begin(),
                             after_.problems_.end());
@@ -202,7 +251,8 @@ private:
       answer_.problems.emplace_back("evolve() made another state of the same events");
   }
 
-  void check_snapshot(const state_type& state, const command_type& command) {
+  template <class Ask>
+  void check_snapshot(const state_type& state, Ask ask) {
     using snapshot = typename Aggregate::snapshot;
     const auto bytes = detail::saved<Aggregate>(state);
     const auto text = any_event::of<snapshot>(bytes).text();
@@ -214,7 +264,7 @@ private:
     const auto loaded = Aggregate::load(*saved);
     if (!detail::same_state<Aggregate>(loaded, state))
       answer_.problems.push_back("load() made another state of what save() saved: " + text);
-    answer_.expect_again(detail::decide<Aggregate>(loaded, command), "called with load(save())");
+    answer_.expect_again(ask(loaded), "called with load(save())");
   }
 
   answer answer_;
@@ -223,7 +273,21 @@ private:
 
 template <aggregate Aggregate>
 outcome<Aggregate> history<Aggregate>::when(const typename Aggregate::command& command) const {
-  return outcome<Aggregate>(*this, command);
+  return outcome<Aggregate>(*this, [&](const state_type& state, emitter<Aggregate>& out) {
+    return domain::decide<Aggregate>(state, command, out);
+  });
+}
+
+template <aggregate Aggregate>
+outcome<Aggregate> history<Aggregate>::when_timer(timer_id id) const
+  requires has_timers<Aggregate>
+{
+  auto before = *this;
+  if (before.timers_.erase(id) == 0)
+    before.problems_.push_back("timer " + std::to_string(id.value()) + " is not pending");
+  return outcome<Aggregate>(before, [&](const state_type& state, emitter<Aggregate>& out) {
+    return Aggregate::on_timer(state, id, out);
+  });
 }
 
 /// An aggregate to which this happened, in this order; without events, one that is not there yet.

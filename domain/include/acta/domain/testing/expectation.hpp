@@ -1,10 +1,12 @@
 #pragma once
 
+#include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/domain/testing/any_event.hpp>
 
 #include <cstdint>
 #include <iosfwd>
+#include <map>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -43,7 +45,8 @@ template <class Code>
 struct answer {
   std::vector<any_event> events; ///< None if the command was rejected.
   std::optional<domain::rejection> rejection;
-  std::vector<std::string> problems; ///< A sentence each.
+  std::vector<std::string> problems;         ///< A sentence each.
+  std::map<timer_id, std::int64_t> timers{}; ///< Those set, with their times, or cancelled: 0.
 
   /// False while there are problems.
   bool operator==(const expectation& expected) const;
