@@ -167,8 +167,9 @@ public:
     core_.committer =
       std::make_unique<runtime::committer>(core_, *housekeeper_, core_.options.workers);
     truncator_.emplace(core_, *housekeeper_, *registry_, [this] { return admit(); });
-    if (auto opened = open_timers(); !opened)
-      return opened;
+    if (core_.timers != nullptr)
+      if (auto opened = core_.timers->open(); !opened)
+        return opened;
     start_chores();
     accepting_.store(true, std::memory_order_seq_cst);
     if (core_.timers != nullptr && !driver_) { // last, as some may be due
@@ -375,32 +376,19 @@ private:
 
   std::vector<storage::event_schema> schemas_; ///< Of the program; for start().
 
-  /// Where no aggregate has timers, an older program's may have set some, whose events are passed
-  /// over.
   [[nodiscard]] result<void> register_timers() {
-    auto& log = *core_.log;
-    const auto has_any = [](const category_entry& one) { return one.type->has_timers(); };
-    if (std::ranges::none_of(core_.categories, has_any)) {
-      for (event_type_id id(1); !log.event_type_name(id).empty(); id = id.next())
-        if (log.event_type_name(id) == timer_event_name())
-          core_.timer_event = id;
-      return {};
-    }
-    const auto event = log.register_event_type(timer_event_name());
+    const auto event = timer_event_of(core_);
     if (!event)
       return std::unexpected(event.error());
     core_.timer_event = *event;
+    if (!handles_timers(core_))
+      return {};
     schemas_.push_back({*event, timer_event_schema()});
     core_.timers = std::make_unique<timer_service>(
-      core_, [this](const category_entry& category, const stream_id& stream,
-                    std::unique_ptr<detail::envelope>& timer) {
+      core_, [this](const auto& category, const auto& stream, auto& timer) {
         return try_to_send(category, stream, timer);
       });
     return {};
-  }
-
-  [[nodiscard]] result<void> open_timers() {
-    return core_.timers != nullptr ? core_.timers->open() : result<void>();
   }
 
   /// Finds somebody for each. Nothing is to be done yet.

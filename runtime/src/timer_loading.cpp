@@ -169,6 +169,21 @@ private:
 
 } // namespace
 
+bool handles_timers(const core& shared) noexcept {
+  return std::ranges::any_of(shared.categories,
+                             [](const category_entry& one) { return one.type->has_timers(); });
+}
+
+result<event_type_id> timer_event_of(const core& shared) {
+  auto& log = *shared.log;
+  if (handles_timers(shared))
+    return log.register_event_type(timer_event_name());
+  for (event_type_id id(1); !log.event_type_name(id).empty(); id = id.next())
+    if (log.event_type_name(id) == timer_event_name())
+      return id;
+  return event_type_id(0);
+}
+
 result<loaded_timers> load_timers(const core& shared) {
   ensure(shared.timer_event != event_type_id(0), "the log knows the event type of timers");
   const auto log = shared.log->snapshot();

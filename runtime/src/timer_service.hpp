@@ -24,6 +24,12 @@
 
 namespace acta::runtime {
 
+/// True if an aggregate of the engine has on_timer().
+[[nodiscard]] bool handles_timers(const core& shared) noexcept;
+/// The event type of timers, registered where some are handled. Elsewhere an older program's
+/// aggregates may have set some, whose events are passed over; 0 if not. Errors: the log's.
+[[nodiscard]] result<event_type_id> timer_event_of(const core& shared);
+
 struct loaded_timers {
   std::vector<storage::pending_timer> pending;
   log_position through;       ///< The log's tail.
