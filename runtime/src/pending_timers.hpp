@@ -44,7 +44,9 @@ public:
   [[nodiscard]] std::size_t size() const noexcept { return all_ == nullptr ? 0 : all_->size(); }
   /// Of the heap, in bytes.
   [[nodiscard]] std::size_t memory() const noexcept {
-    return all_ == nullptr ? 0 : sizeof *all_ + all_->capacity() * sizeof(timer_setting);
+    return all_ == nullptr
+             ? 0
+             : sizeof(std::vector<timer_setting>) + all_->capacity() * sizeof(timer_setting);
   }
   [[nodiscard]] bool empty() const noexcept { return all_ == nullptr; }
 

@@ -223,10 +223,11 @@ void timer_service::try_again(const stream_id& stream, entry& one, const error& 
 bool timer_service::send_due() {
   if (!has_due())
     return false;
-  if (core_.options.deterministic_seed)
-    (void)send_all_due();
-  else
-    (void)core_.committer->try_while_full(wait_for_room, [this] { return send_all_due(); });
+  const auto sent =
+    core_.options.deterministic_seed
+      ? send_all_due()
+      : core_.committer->try_while_full(wait_for_room, [this] { return send_all_due(); });
+  ensure(sent || sent.error().code() == errc::overloaded, "what is not room ends the sending");
   return true;
 }
 

@@ -56,7 +56,8 @@ public:
   constexpr explicit timer_id(std::uint64_t value) noexcept : value_(value) {}
   template <class Enum>
     requires std::is_enum_v<Enum>
-  constexpr timer_id(Enum value) noexcept : value_(static_cast<std::uint64_t>(value)) {}
+  constexpr explicit(false) timer_id(Enum value) noexcept
+      : value_(static_cast<std::uint64_t>(value)) {}
 
   [[nodiscard]] constexpr std::uint64_t value() const noexcept { return value_; }
   constexpr auto operator<=>(const timer_id&) const noexcept = default;
