@@ -7,6 +7,7 @@
 #include "guarded.hpp"
 #include "snapshot_writer.hpp"
 #include "telemetry.hpp"
+#include "timer_command.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
@@ -31,7 +32,9 @@ namespace {
 /// One a thread: it keeps the memory it has grown to.
 struct scratch {
   flatbuffers::FlatBufferBuilder builder{1024};
-  std::vector<detail::verified_event> events; ///< Of the command in hand, in the staging buffer.
+  // Of the command in hand.
+  std::vector<detail::verified_event> events; ///< In the staging buffer.
+  std::vector<timer_setting> timers;          ///< As asked for; once staged, those that change.
 };
 
 [[nodiscard]] scratch& thread_scratch() {
@@ -56,6 +59,7 @@ void aggregate::forget() noexcept {
   removed_ = false;
   events_since_snapshot_ = 0;
   recent_.clear();
+  timers_.clear();
 }
 
 void aggregate::handle(std::unique_ptr<detail::envelope> command) noexcept {
@@ -103,7 +107,7 @@ void aggregate::note_use() noexcept {
 }
 
 std::uint32_t aggregate::memory() const noexcept {
-  const auto size = core_.bytes_of_actor + recent_.memory()
+  const auto size = core_.bytes_of_actor + recent_.memory() + timers_.memory()
                     + (state_ == nullptr ? 0 : category_.type->heap_size(state_));
   return static_cast<std::uint32_t>(
     std::min<std::size_t>(size, std::numeric_limits<std::uint32_t>::max()));
@@ -137,6 +141,8 @@ settlement aggregate::process(std::unique_ptr<detail::envelope> command, staging
 settlement aggregate::settle(std::unique_ptr<detail::envelope> command, staging& to) {
   if (auto prepared = prepare(*command); !prepared)
     return fail(std::move(command), std::move(prepared.error()));
+  if (command->is_timer())
+    return is_still_due(*command) ? decide(std::move(command), to) : end_of(std::move(command));
   if (const auto* before = find_repeated(*command))
     return repeat(std::move(command), *before);
   if (auto expected = check_version(*command); !expected)
@@ -181,7 +187,7 @@ result<void> aggregate::check_before_loading(detail::envelope& command) {
                                "nothing happened",
                                name()));
   const auto& interceptors = core_.options.interceptors;
-  if (interceptors.empty())
+  if (interceptors.empty() || command.is_timer())
     return {};
   const auto of = stream();
   const command_view view(command, of, category_.type->category());
@@ -212,17 +218,23 @@ void aggregate::answer_at_once(settlement& end) const {
 
 settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging& to) {
   auto& scratch = thread_scratch();
-  sink emitted(*this, *command, to, scratch.events);
+  sink emitted(*this, *command, to, scratch.events, scratch.timers);
   auto decided = guarded(
-    [this] { return name(); }, "decide()",
+    [this] { return name(); }, command->is_timer() ? "on_timer()" : "decide()",
     [&] { return command->decide(state_, scratch.builder, emitted, *core_.options.clock); });
+  if (command->is_timer() && decided && !*decided) { // it has fired, and that is all
+    emitted.begin();
+    *decided = domain::accept();
+  }
   auto done = decided ? emitted.check() : failure(decided);
   if (done && !*decided)
     done = std::unexpected(error(decided->error().code, std::move(decided->error().reason)));
   if (done)
-    done = evolve_emitted(scratch.events, to);
+    done = emitted.stage_timers();
   if (done)
-    return accept(std::move(command), to);
+    done = evolve_emitted(scratch.events);
+  if (done)
+    return accept(std::move(command), scratch.timers, to);
   to.discard();
   if (done.error().code() == errc::handler_failed)
     core_.failures.handler_failed(stream(), done.error());
@@ -230,15 +242,15 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
 }
 
 /// The events are facts from here on, unless an evolve() throws.
-result<void> aggregate::evolve_emitted(std::span<const detail::verified_event> events,
-                                       staging& to) {
-  ensure(events.size() == to.reserved().size(), "each event emitted is staged as a record");
+result<void> aggregate::evolve_emitted(std::span<const detail::verified_event> events) {
   return guarded([this] { return name(); }, "evolve() of an event that was to be stored",
                  [&] { category_.type->evolve(state_, events); });
 }
 
-settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging& to) {
+settlement aggregate::accept(std::unique_ptr<detail::envelope> command,
+                             std::span<const timer_setting> timers, staging& to) {
   const auto records = to.reserved();
+  ensure(timers.size() <= records.size(), "each timer that changes is staged as a record");
   auto remaining = records.size();
   for (const auto record : records)
     storage::set_remaining(record.data(), static_cast<std::uint16_t>(--remaining));
@@ -249,6 +261,7 @@ settlement aggregate::accept(std::unique_ptr<detail::envelope> command, staging&
   if (records.empty())
     return end;
   removed_ = false;
+  end.timers = set_timers(timers);
   remember(static_cast<const detail::envelope&>(*end.command).id(), records.size());
   if (category_.snapshot_schema_hash != 0) {
     count_events_since_snapshot(records.size());
@@ -295,7 +308,7 @@ std::unique_ptr<taken_snapshot> aggregate::take_snapshot() {
     return nullptr;
   }
   return core_.snapshots->take(stream(), stream_version(version_), category_.snapshot_schema_hash,
-                               recent_.saved(core_.options.repeat_window), std::move(*saved));
+                               saved_memory(), std::move(*saved));
 }
 
 } // namespace acta::runtime

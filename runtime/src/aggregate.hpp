@@ -2,6 +2,7 @@
 
 #include "core.hpp"
 #include "mailbox.hpp"
+#include "pending_timers.hpp"
 #include "recent_commands.hpp"
 #include "recovery_limit.hpp"
 #include "truncation_request.hpp"
@@ -16,6 +17,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace acta::runtime {
 
@@ -60,6 +62,10 @@ private:
   void count_events_since_snapshot(std::size_t events) noexcept;
   [[nodiscard]] std::unique_ptr<taken_snapshot> take_snapshot();
   [[nodiscard]] result<flatbuffers::DetachedBuffer> saved_state() const;
+  [[nodiscard]] std::vector<std::byte> saved_memory() const;
+  [[nodiscard]] result<void> evolve_timer(const storage::record_view& stored);
+  [[nodiscard]] bool is_still_due(const detail::envelope& command) const noexcept;
+  [[nodiscard]] std::unique_ptr<timer_changes> set_timers(std::span<const timer_setting> settings);
   void forget() noexcept;
   void remember(const command_id& id, std::uint64_t events);
   template <class Message>
@@ -83,9 +89,9 @@ private:
                                    staging& to) const;
   [[nodiscard]] result<void> begin_anew();
   [[nodiscard]] settlement decide(std::unique_ptr<detail::envelope> command, staging& to);
-  [[nodiscard]] settlement accept(std::unique_ptr<detail::envelope> command, staging& to);
-  [[nodiscard]] result<void> evolve_emitted(std::span<const detail::verified_event> events,
-                                            staging& to);
+  [[nodiscard]] settlement accept(std::unique_ptr<detail::envelope> command,
+                                  std::span<const timer_setting> timers, staging& to);
+  [[nodiscard]] result<void> evolve_emitted(std::span<const detail::verified_event> events);
   void note_use() noexcept;
   [[nodiscard]] std::uint32_t memory() const noexcept;
   [[nodiscard]] settlement end_of(std::unique_ptr<detail::request> command);
@@ -103,6 +109,7 @@ private:
   std::uint32_t events_since_snapshot_ = 0;
   alignas(8) detail::state_place place_; ///< Raw, unless state_ is there.
   recent_commands recent_;
+  pending_timers timers_;
 };
 
 } // namespace acta::runtime

@@ -57,7 +57,8 @@ result<void> aggregate::load_or_hold_back() {
 result<void> aggregate::load() {
   if (state_ != nullptr)
     return {};
-  ensure(version_ == 0 && recent_.empty(), "what is loaded was forgotten before");
+  ensure(version_ == 0 && recent_.empty() && timers_.empty(),
+         "what is loaded was forgotten before");
   if (core_.index->surely_absent(stream()))
     return make_state();
   // All events of a stream without an actor are indexed: see housekeeper.
@@ -120,7 +121,10 @@ result<bool> aggregate::use(const storage::stream_snapshot& one, const storage::
 result<bool> aggregate::restore(const storage::stream_snapshot& one,
                                 const storage::truncation& truncated) {
   const auto version = one.version.value();
-  const auto commands = recent_.load(one.metadata, version, core_.options.repeat_window);
+  const auto memory = take_apart(one.metadata);
+  const auto commands = memory
+                          ? recent_.load(memory->commands, version, core_.options.repeat_window)
+                          : recent_commands::loading::malformed;
   if (commands == recent_commands::loading::too_short && !lacks_events(truncated)) {
     recent_.clear(); // the events have the ids that it may lack
     return false;
@@ -134,6 +138,8 @@ result<bool> aggregate::restore(const storage::stream_snapshot& one,
   if (loaded && *loaded != nullptr) {
     state_ = *loaded;
     version_ = version;
+    for (const auto& timer : memory->timers)
+      timers_.apply(timer);
     return true;
   }
   recent_.clear();
@@ -196,6 +202,8 @@ result<void> aggregate::load_events(const storage::log_snapshot& log) {
 
 /// Applies a stored event as it is now, unless it is dropped.
 result<void> aggregate::evolve(const storage::record_view& stored, upcast_memory& memory) {
+  if (stored.event_type() == core_.timer_event)
+    return evolve_timer(stored);
   memory.clear();
   const auto now = core_.upcasters.apply({&stored, 1}, memory);
   if (!now)

@@ -18,10 +18,14 @@ settlement aggregate::process(std::unique_ptr<truncation_request> request, stagi
     to.discard();
     return fail(std::move(request), stored.error());
   }
+  const bool removed = order.removes && *stored;
   if (order.removes)
     core_.failures.recovered(stream());
   auto end = end_of(std::move(request));
   end.events = *stored ? 1U : 0U;
+  if (removed && core_.timers != nullptr)
+    end.timers = std::make_unique<timer_changes>(
+      timer_changes{.stream = stream(), .version = stream_version(version_), .removed = true});
   return end;
 }
 
@@ -36,7 +40,7 @@ result<bool> aggregate::truncate(const truncation_order& order, staging& to) {
   const auto saved = saved_state();
   if (!saved)
     return std::unexpected(saved.error());
-  const auto commands = recent_.saved(core_.options.repeat_window);
+  const auto commands = saved_memory();
   // Its position is not known before it is committed, nor needed: the log is its own.
   const storage::truncation what{
     .before = now.next(),
@@ -113,6 +117,7 @@ result<void> aggregate::begin_anew() {
   const auto made = make_state();
   ensure(made.has_value(), "what was just made can be made again");
   recent_.clear();
+  timers_.clear();
   removed_ = true;
   events_since_snapshot_ = 0;
   return {};

@@ -109,15 +109,14 @@ private:
 using participations = std::deque<aggregate::participation>;
 
 /// All records are one step: they are taken together, and one commit must be able to hold them.
-[[nodiscard]] result<void> check_sizes(const participations& parts) {
+[[nodiscard]] result<void> check_sizes(participations& parts) {
   std::size_t events = 0;
   std::size_t bytes = 0;
-  for (const auto& one : parts) {
-    const auto records = one.emitted();
-    if (!records)
-      return std::unexpected(records.error());
-    events += records->size();
-    for (const auto record : *records)
+  for (auto& one : parts) {
+    if (auto finished = one.finish(); !finished)
+      return finished;
+    events += one.emitted().size();
+    for (const auto record : one.emitted())
       bytes += record.size();
   }
   if (events <= limits::max_events_per_command && bytes <= limits::max_command_size)
@@ -165,9 +164,8 @@ using participations = std::deque<aggregate::participation>;
   std::vector<settlement> ends;
   for (auto& one : parts) {
     const auto records = one.emitted();
-    ensure(records.has_value(), "the sizes were checked");
     ends.push_back(one.apply());
-    for (const auto record : *records)
+    for (const auto record : records)
       std::memcpy(to.reserve(record.size()), record.data(), record.size());
   }
   return ends;

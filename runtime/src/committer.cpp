@@ -6,6 +6,7 @@
 #include "prefetch.hpp"
 #include "shard.hpp"
 #include "snapshot_writer.hpp"
+#include "timer_service.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
@@ -182,6 +183,8 @@ void committer::commit() {
     for (auto& listener : listeners_)
       listener(last);
   }
+  if (stored && core_.timers != nullptr)
+    core_.timers->give(for_timers_, last);
   housekeeper_.give(for_housekeeper_);
   dismiss(answered - handed_on); // last, so that whoever drains finds all of the above done
 }
@@ -202,6 +205,8 @@ bool committer::settle(settlement& one, log_position& last) {
     one.position = last = log_position(last.value() + one.events);
     if (one.snapshot != nullptr)
       core_.snapshots->give(std::move(one.snapshot), last);
+    if (one.timers != nullptr)
+      for_timers_.push_back(std::move(one.timers));
   }
   if (one.how == settlement::kind::repeat) {
     for_housekeeper_.repeats.push_back(std::move(one));

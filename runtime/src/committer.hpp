@@ -120,6 +120,7 @@ private:
   std::vector<std::span<const std::byte>> records_;
   std::vector<settlement*> settlements_; ///< In the staging buffers.
   housekeeper::work for_housekeeper_;
+  std::vector<std::unique_ptr<timer_changes>> for_timers_;
   commit_times times_; ///< Of the commit in hand.
 
   std::atomic<std::int64_t> in_flight_{0};

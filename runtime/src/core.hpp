@@ -47,6 +47,7 @@ class committer;
 class durability_gate;
 class recovery_limit;
 class snapshot_writer;
+class timer_service;
 
 /// What the parts of an engine share. Made before the threads start and unchanged after, but for
 /// the parts that are thread-safe themselves.
@@ -58,6 +59,8 @@ struct core {
   runtime::upcasters upcasters;
   std::vector<category_entry> categories; // by position of the aggregate in engine::open<...>
   std::unique_ptr<runtime::snapshot_writer> snapshots; ///< If a category has any.
+  event_type_id timer_event;                           ///< 0: no stream has timers.
+  std::unique_ptr<runtime::timer_service> timers;      ///< If a category handles any.
   std::unique_ptr<runtime::committer> committer;
   std::unique_ptr<durability_gate> gate; ///< If the log is at durability `process`.
   std::unique_ptr<runtime::recovery_limit> recovery_limit; ///< If there are more workers than that.

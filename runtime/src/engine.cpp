@@ -14,6 +14,7 @@
 #include "recovery_limit.hpp"
 #include "registry.hpp"
 #include "snapshot_writer.hpp"
+#include "timer_service.hpp"
 #include "truncator.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -85,6 +86,8 @@ public:
   [[nodiscard]] result<void> start() {
     if (auto upcast = bind_upcasters(); !upcast)
       return upcast;
+    if (auto known = register_timers(); !known)
+      return known;
     if (auto registered = storage::register_schemas(*core_.log, schemas_); !registered)
       return registered;
     auto index = storage::stream_index::open(*core_.log, core_.options.index);
@@ -103,8 +106,15 @@ public:
     core_.committer =
       std::make_unique<runtime::committer>(core_, *housekeeper_, core_.options.workers);
     truncator_.emplace(core_, *housekeeper_, *registry_, [this] { return admit(); });
+    if (core_.timers != nullptr)
+      if (auto opened = core_.timers->open(); !opened)
+        return opened;
     start_chores();
     accepting_.store(true, std::memory_order_seq_cst);
+    if (core_.timers != nullptr && !driver_) { // last, as some may be due
+      timer_thread_.emplace(*core_.timers, "acta.timers");
+      core_.timers->listen_to_clock();
+    }
     return {};
   }
 
@@ -211,6 +221,10 @@ public:
       committer_thread_->stop();
     if (snapshot_thread_)
       snapshot_thread_->stop();
+    if (timer_thread_)
+      timer_thread_->stop();
+    if (core_.timers != nullptr)
+      core_.timers->end();
     registry_->clear(); // the host goes on, for projectors and others' actors, until the end
   }
 
@@ -326,6 +340,21 @@ private:
 
   std::vector<storage::event_schema> schemas_; ///< Of the program; for start().
 
+  [[nodiscard]] result<void> register_timers() {
+    const auto event = timer_event_of(core_);
+    if (!event)
+      return std::unexpected(event.error());
+    core_.timer_event = *event;
+    if (!handles_timers(core_))
+      return {};
+    schemas_.push_back({*event, timer_event_schema()});
+    core_.timers = std::make_unique<timer_service>(
+      core_, [this](const auto& category, const auto& stream, auto& timer) {
+        return try_to_send(category, stream, timer);
+      });
+    return {};
+  }
+
   /// Finds somebody for each. Nothing is to be done yet.
   void start_chores() {
     const auto& options = core_.options;
@@ -335,6 +364,8 @@ private:
       driver_->add(*housekeeper_);
       if (core_.snapshots != nullptr)
         driver_->add(*core_.snapshots);
+      if (core_.timers != nullptr)
+        driver_->add(*core_.timers);
       core_.callers.drive(*driver_);
       return;
     }
@@ -395,6 +426,7 @@ private:
   std::optional<chore_thread> housekeeper_thread_;
   std::optional<chore_thread> committer_thread_;
   std::optional<chore_thread> snapshot_thread_;
+  std::optional<chore_thread> timer_thread_;
   std::atomic<bool> accepting_{false};
   std::shared_ptr<entrance_while_open> way_in_ = std::make_shared<entrance_while_open>(this);
   std::mutex stop_mutex_;

@@ -12,7 +12,7 @@ namespace acta::runtime {
 aggregate::participation::participation(aggregate& of, std::unique_ptr<detail::envelope> command,
                                         staging& to)
     : of_(of), command_(std::move(command)), to_(to), stream_(of.stream()),
-      sink_(of, *command_, to, events_) {
+      sink_(of, *command_, to, events_, timers_) {
   ensure(to_.reserved().empty(), "a part's events begin with none");
 }
 
@@ -22,14 +22,19 @@ detail::atomic_member aggregate::participation::member() noexcept {
     .stream = stream_, .version = stream_version(of_.version_), .state = of_.state_, .sink = sink_};
 }
 
-result<std::span<const std::span<std::byte>>> aggregate::participation::emitted() const {
+result<void> aggregate::participation::finish() {
   if (auto sound = sink_.check(); !sound)
-    return failure(sound);
+    return sound;
+  return sink_.stage_timers();
+}
+
+std::span<const std::span<std::byte>> aggregate::participation::emitted() const noexcept {
   return to_.reserved();
 }
 
 result<void> aggregate::participation::try_events() {
-  ensure(events_.size() == to_.reserved().size(), "each event emitted is staged as a record");
+  ensure(events_.size() + timers_.size() == to_.reserved().size(),
+         "each event emitted, and each timer, is staged as a record");
   auto tried = guarded([this] { return of_.name(); }, "evolve() of an event that was to be stored",
                        [&] { return of_.category_.type->evolved(of_.state_, events_); });
   if (!tried)
@@ -43,7 +48,7 @@ settlement aggregate::participation::apply() {
     of_.category_.type->become(of_.state_, tried_.get());
   else
     of_.category_.type->evolve(of_.state_, events_);
-  return ended(of_.accept(std::move(command_), to_));
+  return ended(of_.accept(std::move(command_), timers_, to_));
 }
 
 /// Where this aggregate has forgotten the command, or had no event of it, others know.

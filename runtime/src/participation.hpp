@@ -38,8 +38,10 @@ public:
   [[nodiscard]] result<void> check_version() const { return of_.check_version(*command_); }
   /// For the user's function, and valid as long as this is.
   [[nodiscard]] detail::atomic_member member() noexcept;
-  /// What was emitted, as records, if it is sound.
-  [[nodiscard]] result<std::span<const std::span<std::byte>>> emitted() const;
+  /// After the function: checks what was emitted, and stages the timers that were set behind it.
+  [[nodiscard]] result<void> finish();
+  /// What was emitted, as records.
+  [[nodiscard]] std::span<const std::span<std::byte>> emitted() const noexcept;
   /// Where evolve() may throw, tries it on a copy of the state.
   [[nodiscard]] result<void> try_events();
   /// Evolves. The records are ready to be stored from here on.
@@ -59,6 +61,7 @@ private:
   staging& to_;
   stream_id stream_;
   std::vector<detail::verified_event> events_;
+  std::vector<timer_setting> timers_;
   sink sink_;
   std::shared_ptr<void> tried_;
 };

@@ -76,6 +76,7 @@ recent_commands::loading recent_commands::load(std::span<const std::byte> saved,
       || (saved.size() - sizeof saved_window) % sizeof(entry) != 0)
     return loading::malformed;
   std::memcpy(&saved_window, saved.data(), sizeof saved_window);
+  saved_window &= 0xffff'ffffU; // the other half counts timers, which are not in here
   std::vector<entry> all((saved.size() - sizeof saved_window) / sizeof(entry));
   if (!all.empty())
     std::memcpy(all.data(), saved.data() + sizeof saved_window, all.size() * sizeof(entry));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "mailbox.hpp"
+#include "pending_timers.hpp"
 #include "taken_snapshot.hpp"
 
 #include <acta/base/error.hpp>
@@ -33,8 +34,8 @@ struct settlement {
   /// `finished_after` of the last command the actor was sent: until then this is valid.
   mailbox* from = nullptr;
   kind how = kind::accepted;
-  bool repeat = false;   ///< The receipt is one that was given before.
-  bool answered = false; ///< The caller had his outcome already.
+  bool repeat : 1 = false;   ///< The receipt is one that was given before.
+  bool answered : 1 = false; ///< The caller had his outcome already.
   /// By position in core::categories; of an errand, nothing.
   std::uint16_t category = 0;
   std::uint32_t events = 0;
@@ -46,6 +47,8 @@ struct settlement {
   std::unique_ptr<error> failure{};
   /// Of the state after this command, to be saved once its events are committed.
   std::unique_ptr<taken_snapshot> snapshot{};
+  /// What the command did to timers, which holds once its events are committed.
+  std::unique_ptr<timer_changes> timers{};
 };
 
 } // namespace acta::runtime

@@ -30,7 +30,7 @@ struct taken_snapshot {
   const stream_id stream;
   const stream_version version;
   const std::uint64_t schema_hash;
-  const std::vector<std::byte> commands; ///< See recent_commands::saved().
+  const std::vector<std::byte> commands; ///< And timers: see pending_timers::save().
   const flatbuffers::DetachedBuffer state;
 
 private:

@@ -2,17 +2,13 @@
 
 #include <acta/base/ids.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/truncation.hpp>
 
 #include <cstdint>
 #include <mutex>
-#include <string_view>
 #include <vector>
 
 namespace acta::storage {
-
-/// See truncation.hpp.
-inline constexpr std::string_view retention_prefix = "acta.retention/";
-inline constexpr std::string_view truncated_event = "acta.storage.stream_truncated";
 
 /// Knows which categories of a log have truncated streams. Thread-safe.
 class retention_categories {

@@ -30,8 +30,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 6> own_names{"log",   "store.id",  "writer.lock",
-                                                    "index", "snapshots", "views"};
+constexpr std::array<std::string_view, 8> own_names{
+  "log", "store.id", "writer.lock", "index", "snapshots", "views", "timers", "timers.new"};
 constexpr std::size_t id_digits = 32;
 
 /// A directory is taken for a store if it has nothing in it but a store's own names.

@@ -92,6 +92,29 @@ TEST(manual_clock, moves_only_when_told) {
   EXPECT_GT(wall_clock().now_ns(), 1'700'000'000'000'000'000);
 }
 
+TEST(manual_clock, tells_who_listens_of_each_move) {
+  struct counting final : clock::listener {
+    void clock_moved() noexcept override { ++moves; }
+    int moves = 0;
+  } one;
+  manual_clock clock;
+  ASSERT_TRUE(clock.add_listener(one));
+  clock.advance_ns(10);
+  clock.advance_ns(-5);
+  EXPECT_EQ(one.moves, 2);
+  clock.remove_listener(one);
+  clock.advance_ns(10);
+  EXPECT_EQ(one.moves, 2);
+  EXPECT_FALSE(wall_clock().add_listener(one)) << "it runs by itself";
+}
+
+TEST(timer_id, is_a_number_or_an_enumerator) {
+  enum class bell : std::uint8_t { first = 1, second = 2 };
+  EXPECT_EQ(timer_id(bell::second).value(), 2U);
+  EXPECT_EQ(timer_id(1), bell::first);
+  EXPECT_LT(timer_id(1), timer_id(2));
+}
+
 TEST(ensure_death_test, stops_the_process_and_says_where) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(ensure(1 + 1 == 3, "sums hold"), "sums hold.*|ids_test.cpp");

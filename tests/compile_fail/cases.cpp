@@ -43,8 +43,17 @@ struct counter {
 #if CASE == 7
     out.emit<order_executed>([](auto& builder) { return Createorder_executed(builder, 1); });
 #endif
+    out.set_timer(timer_id(1), out.now_ns() + 5);
     return domain::accept();
   }
+#if CASE == 19
+  static void on_timer(const state&, timer_id, domain::emitter<counter>&) {}
+#elif CASE != 18
+  static domain::decision on_timer(const state&, timer_id, domain::emitter<counter>& out) {
+    out.cancel_timer(timer_id(2));
+    return domain::accept();
+  }
+#endif
   static void evolve(state& now, const order_reduced&) noexcept { ++now.count; }
 #if CASE != 12
   using snapshot = order_reduced;

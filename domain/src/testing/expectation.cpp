@@ -23,9 +23,13 @@ namespace {
 [[nodiscard]] std::string text_of(const answer& of) {
   if (of.rejection)
     return fmt::format("rejected with {}: {}", of.rejection->code, of.rejection->reason);
+  auto text = text_of(of.events);
+  for (const auto& [id, due_ns] : of.timers)
+    text += due_ns == 0 ? fmt::format("\n      timer {} cancelled", id.value())
+                        : fmt::format("\n      timer {} set to {}", id.value(), due_ns);
   std::ostringstream reply;
   reply << of.reply;
-  return text_of(of.events) + reply.str();
+  return text + reply.str();
 }
 
 [[nodiscard]] bool same(const answer& one, const answer& other) {
@@ -33,7 +37,7 @@ namespace {
     return one.rejection->code == other.rejection->code
            && one.rejection->reason == other.rejection->reason;
   return !one.rejection && !other.rejection && one.events == other.events
-         && one.reply == other.reply;
+         && one.timers == other.timers && one.reply == other.reply;
 }
 
 } // namespace

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace acta::inline base {
 
@@ -44,6 +45,26 @@ using category_id = strong_integer<struct category_id_tag, std::uint16_t>;
 
 /// The number a store gives to an event type name in its dictionary. 0 is no type.
 using event_type_id = strong_integer<struct event_type_id_tag, std::uint16_t>;
+
+/// An aggregate's own name for one of its timers: a number, or an enumerator of any enumeration.
+///
+///     enum class timer { payment = 1 };
+///     out.set_timer(timer::payment, out.now_ns() + half_an_hour_ns);
+class timer_id {
+public:
+  constexpr timer_id() noexcept = default;
+  constexpr explicit timer_id(std::uint64_t value) noexcept : value_(value) {}
+  template <class Enum>
+    requires std::is_enum_v<Enum>
+  constexpr explicit(false) timer_id(Enum value) noexcept
+      : value_(static_cast<std::uint64_t>(value)) {}
+
+  [[nodiscard]] constexpr std::uint64_t value() const noexcept { return value_; }
+  constexpr auto operator<=>(const timer_id&) const noexcept = default;
+
+private:
+  std::uint64_t value_ = 0;
+};
 
 /// Sixteen bytes chosen by the caller that name one command, so that sending it again is harmless.
 /// All zero means "not named": such a command is never taken for a repeat.

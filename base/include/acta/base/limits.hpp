@@ -140,6 +140,28 @@ inline constexpr std::uint64_t default_snapshot_every = 1'000;
 /// the aggregate takes it with a later command.
 inline constexpr std::size_t max_snapshots_waiting = std::size_t{64} << 20U;
 
+/// Timers of one aggregate that are pending at a time: they are searched one by one, and are in
+/// each snapshot, 16 bytes each. A command that would leave more is refused: errc::too_large.
+inline constexpr std::size_t max_pending_timers = 1'024;
+
+/// Timers that are due and sent to their aggregates and have not fired yet, all together; further
+/// ones wait for these. Few beside max_in_flight, so that many that are overslept leave callers
+/// room.
+inline constexpr std::size_t max_timers_under_way = 1'024;
+
+/// A timer that could not fire, as on_timer() threw or its aggregate could not be loaded, is tried
+/// again after so long, on the engine's clock, doubled each time up to the second.
+inline constexpr std::chrono::milliseconds first_timer_backoff{100};
+inline constexpr std::chrono::milliseconds max_timer_backoff{60'000};
+
+/// Log positions from one checkpoint of the pending timers to the next, while an engine runs: what
+/// is read again at most when it was killed, a second's work.
+inline constexpr std::uint64_t timer_checkpoint_every = 1'000'000;
+
+/// While it sleeps until a timer is due on a clock that runs, an engine looks at it as often: what
+/// a wall clock that was set anew delays a timer by, at most.
+inline constexpr std::chrono::milliseconds max_timer_sleep{1'000};
+
 /// A line of an export, in bytes: a record of the largest sizes takes 1.5 MiB, the rest is for what
 /// is shown beside it, and for the names and schemas of the first line. An import refuses a longer
 /// one: errc::too_large.

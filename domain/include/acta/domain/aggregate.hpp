@@ -2,6 +2,7 @@
 
 #include <acta/base/clock.hpp>
 #include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
 #include <acta/base/limits.hpp>
 
 #include <flatbuffers/flatbuffers.h>
@@ -36,6 +37,9 @@
 ///       using snapshot = account_state;  // a FlatBuffers table
 ///       static flatbuffers::Offset<snapshot> save(const state&, flatbuffers::FlatBufferBuilder&);
 ///       static state load(const snapshot&);
+///
+///       // Optional: what happens when a timer is due that decide() set with out.set_timer().
+///       static domain::decision on_timer(const state&, timer_id, domain::emitter<account>&);
 ///     };
 namespace acta::domain {
 
@@ -112,13 +116,31 @@ public:
   /// `payload` is a finished FlatBuffer, valid during the call. Throws nothing.
   virtual void accept(std::size_t event_index, std::uint16_t schema_version,
                       std::span<const std::byte> payload) noexcept = 0;
+  /// A timer is set to this time, or cancelled: 0. Throws nothing. Sinks that have no timers need
+  /// not know.
+  virtual void set_timer([[maybe_unused]] timer_id id,
+                         [[maybe_unused]] std::int64_t due_ns) noexcept {}
 
 protected:
   ~event_sink() = default;
 };
 
-/// Where decide() puts its events. Single-threaded, lives for one command. The builder is reused
-/// between events, so emitting allocates nothing once it has grown.
+template <class Aggregate>
+class emitter;
+
+/// True if an aggregate says anything of timers.
+template <class Aggregate>
+concept has_timers = requires { &Aggregate::on_timer; };
+
+/// on_timer(), as it must be.
+template <class Aggregate>
+concept handles_its_timers =
+  requires(const typename Aggregate::state& state, timer_id id, emitter<Aggregate>& out) {
+    { Aggregate::on_timer(state, id, out) } -> std::same_as<decision>;
+  };
+
+/// Where decide() and on_timer() put their events, and set timers. Single-threaded, lives for one
+/// command. The builder is reused between events, so emitting allocates nothing once it has grown.
 ///
 ///     out.emit<deposited>([&](auto& builder) { return Createdeposited(builder, amount); });
 template <class Aggregate>
@@ -150,7 +172,30 @@ public:
                  std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize())));
   }
 
+  /// At `due_ns` (ns since 1970-01-01T00:00:00Z, on the engine's clock), or as soon as there is an
+  /// engine after that, on_timer() is called with this id: once, unless the timer is cancelled or
+  /// moved before. Setting one that is pending moves it; one that was due in the past fires at
+  /// once. Durable with the command's events, and not set if the command is refused. While
+  /// on_timer() is called, its own timer is not pending any more, and may be set anew. At most
+  /// limits::max_pending_timers are pending.
+  void set_timer(timer_id id, std::int64_t due_ns) {
+    require_on_timer();
+    sink_.set_timer(id, due_ns < 1 ? 1 : due_ns);
+  }
+  /// The timer will not fire. Nothing happens if it is not pending.
+  void cancel_timer(timer_id id) {
+    require_on_timer();
+    sink_.set_timer(id, 0);
+  }
+
 private:
+  static consteval void require_on_timer() {
+    static_assert(handles_its_timers<Aggregate>,
+                  "set_timer() and cancel_timer() are for an aggregate with on_timer(const state&, "
+                  "timer_id, domain::emitter<Aggregate>&) that returns domain::decision: without "
+                  "it nothing would happen");
+  }
+
   flatbuffers::FlatBufferBuilder& builder_;
   event_sink& sink_;
   const clock& clock_;
@@ -242,7 +287,8 @@ concept aggregate =
   } && std::default_initializable<typename Aggregate::state> && decides_every_command<Aggregate>
   && evolves_every_event<Aggregate>
   && (evolves_noexcept<Aggregate> || can_be_tried<typename Aggregate::state>)
-  && (!has_snapshots<Aggregate> || saves_and_loads_its_snapshot<Aggregate>);
+  && (!has_snapshots<Aggregate> || saves_and_loads_its_snapshot<Aggregate>)
+  && (!has_timers<Aggregate> || handles_its_timers<Aggregate>);
 
 /// A command of an aggregate: one of the alternatives of its `command`, or that itself.
 template <class Command, class Aggregate>
@@ -305,6 +351,9 @@ consteval void require_aggregate() {
   static_assert(!has_snapshots<Aggregate> || saves_and_loads_its_snapshot<Aggregate>,
                 "an aggregate with snapshots needs three things: snapshot, a FlatBuffers table, "
                 "save(const state&, builder) and load(const snapshot&)");
+  static_assert(!has_timers<Aggregate> || handles_its_timers<Aggregate>,
+                "on_timer() of the aggregate must take (const state&, timer_id, "
+                "domain::emitter<Aggregate>&) and return domain::decision");
   static_assert(aggregate<Aggregate>);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <acta/base/clock.hpp>
+#include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/domain/testing/any_event.hpp>
 #include <acta/domain/testing/any_reply.hpp>
@@ -9,6 +10,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <ostream>
 #include <span>
@@ -30,6 +32,8 @@
 ///
 ///     const auto told = given<account>(paid_in(100)).at(now_ns).when(tell_balance{});
 ///     EXPECT_EQ(told.reply<tell_balance>(), 100);
+/// With timers: `given<seat>().at(now).when(reserve{"Ada"}).when_timer(timer::payment)`, and
+/// timers() are those that are pending.
 ///
 /// where paid_in(100) is `event<deposited>([](auto& b) { return Createdeposited(b, 100); })`.
 ///
@@ -85,35 +89,50 @@ struct keeping_sink final : event_sink {
              || ...);
     }(typename Aggregate::events{});
   }
+  void set_timer(timer_id id, std::int64_t due_ns) noexcept final { timers[id] = due_ns; }
   std::vector<any_event> kept;
+  std::map<timer_id, std::int64_t> timers;
 };
 
-template <class Aggregate, class Command>
-[[nodiscard]] answer decide_one(const typename Aggregate::state& state, const Command& command,
-                                std::int64_t now_ns) {
+/// `decide(out, answer)` is what the aggregate says at that time; it returns a decision.
+template <class Aggregate, class Decide>
+[[nodiscard]] answer answer_of(std::int64_t now_ns, Decide decide) {
   flatbuffers::FlatBufferBuilder builder;
   keeping_sink<Aggregate> sink;
   const manual_clock now(now_ns);
   emitter<Aggregate> out(builder, sink, now);
-  auto decided = Aggregate::decide(state, command, out);
   answer made;
+  const decision decided = decide(out, made);
   if (!decided) {
-    made.rejection = std::move(decided.error());
+    made = {};
+    made.rejection = decided.error();
     return made;
   }
   made.events = std::move(sink.kept);
-  if constexpr (has_reply<Command>)
-    made.reply = any_reply::of<Command>(std::move(*decided));
+  made.timers = std::move(sink.timers);
   return made;
 }
 
+/// decide() of a command, whose reply goes into the answer.
+template <class Aggregate, class Command>
+[[nodiscard]] decision decide_one(const typename Aggregate::state& state, const Command& command,
+                                  emitter<Aggregate>& out, answer& made) {
+  auto decided = Aggregate::decide(state, command, out);
+  if (!decided)
+    return std::unexpected(std::move(decided.error()));
+  if constexpr (has_reply<Command>)
+    made.reply = any_reply::of<Command>(std::move(*decided));
+  return accept();
+}
+
 template <class Aggregate>
-[[nodiscard]] answer decide(const typename Aggregate::state& state,
-                            const typename Aggregate::command& command, std::int64_t now_ns) {
+[[nodiscard]] decision decide(const typename Aggregate::state& state,
+                              const typename Aggregate::command& command, emitter<Aggregate>& out,
+                              answer& made) {
   if constexpr (domain::detail::decides<Aggregate, typename Aggregate::command>)
-    return decide_one<Aggregate>(state, command, now_ns);
+    return decide_one<Aggregate>(state, command, out, made);
   else // not domain::decide(), which drops the reply
-    return std::visit([&](const auto& one) { return decide_one<Aggregate>(state, one, now_ns); },
+    return std::visit([&](const auto& one) { return decide_one<Aggregate>(state, one, out, made); },
                       command);
 }
 
@@ -135,15 +154,19 @@ public:
   }
 
   [[nodiscard]] outcome<Aggregate> when(const typename Aggregate::command& command) const;
-
-  /// The same at this time, for emitter::now_ns() of the commands that follow; before, it is 0.
+  /// What on_timer() makes of a timer that is pending. It is not any more, also if it is rejected.
+  [[nodiscard]] outcome<Aggregate> when_timer(timer_id id) const
+    requires has_timers<Aggregate>;
+  /// The same at another time: what emitter::now_ns() says, 0 at first.
   [[nodiscard]] history at(std::int64_t now_ns) const {
-    auto later = *this;
-    later.now_ns_ = now_ns;
-    return later;
+    auto then = *this;
+    then.now_ns_ = now_ns;
+    return then;
   }
 
   [[nodiscard]] const state_type& state() const noexcept { return state_; }
+  /// The timers that commands set and that are pending, and when they are due.
+  [[nodiscard]] const std::map<timer_id, std::int64_t>& timers() const noexcept { return timers_; }
   [[nodiscard]] const std::vector<any_event>& events() const noexcept { return events_; }
 
 private:
@@ -156,9 +179,15 @@ private:
                           + event.text());
     events_.push_back(std::move(event));
   }
+  void set_timers(const std::map<timer_id, std::int64_t>& to) {
+    for (const auto& [id, due_ns] : to)
+      timers_[id] = due_ns;
+    std::erase_if(timers_, [](const auto& one) { return one.second == 0; });
+  }
 
   std::vector<any_event> events_;
   state_type state_{};
+  std::map<timer_id, std::int64_t> timers_;
   std::int64_t now_ns_ = 0;
   std::vector<std::string> problems_;
 };
@@ -189,7 +218,16 @@ public:
   /// All events, those given and those of earlier commands too.
   [[nodiscard]] const testing::history<Aggregate>& history() const noexcept { return after_; }
 
+  [[nodiscard]] const std::map<timer_id, std::int64_t>& timers() const noexcept {
+    return after_.timers();
+  }
+
   [[nodiscard]] outcome when(const command_type& next) const { return after_.when(next); }
+  [[nodiscard]] outcome when_timer(timer_id id) const
+    requires has_timers<Aggregate>
+  {
+    return after_.when_timer(id);
+  }
   /// See history::at().
   [[nodiscard]] testing::history<Aggregate> at(std::int64_t now_ns) const {
     return after_.at(now_ns);
@@ -219,16 +257,21 @@ public:
 private:
   friend class testing::history<Aggregate>;
 
-  outcome(const testing::history<Aggregate>& before, const command_type& command)
-      : answer_(detail::decide<Aggregate>(before.state(), command, before.now_ns_)),
-        after_(before) {
+  /// `decide(state, out, answer)` is decide() of a command, or on_timer().
+  template <class Decide>
+  outcome(const testing::history<Aggregate>& before, Decide decide) : after_(before) {
+    const auto ask = [&](const state_type& state) {
+      return detail::answer_of<Aggregate>(
+        before.now_ns_, [&](auto& out, auto& made) { return decide(state, out, made); });
+    };
+    answer_ = ask(before.state());
     check_rejection();
-    answer_.expect_again(detail::decide<Aggregate>(before.state(), command, before.now_ns_),
-                         "called again");
+    answer_.expect_again(ask(before.state()), "called again");
     if constexpr (has_snapshots<Aggregate>)
-      check_snapshot(before.state(), command);
+      check_snapshot(before.state(), ask);
     for (const auto& one : events())
       after_.add(one);
+    after_.set_timers(answer_.timers);
     check_replay();
     answer_.problems.insert(answer_.problems.end(), after_.problems_.begin(),
                             after_.problems_.end());
@@ -249,7 +292,8 @@ private:
       answer_.problems.emplace_back("evolve() made another state of the same events");
   }
 
-  void check_snapshot(const state_type& state, const command_type& command) {
+  template <class Ask>
+  void check_snapshot(const state_type& state, Ask ask) {
     using snapshot = typename Aggregate::snapshot;
     const auto bytes = detail::saved<Aggregate>(state);
     const auto text = any_event::of<snapshot>(bytes).text();
@@ -261,8 +305,7 @@ private:
     const auto loaded = Aggregate::load(*saved);
     if (!detail::same_state<Aggregate>(loaded, state))
       answer_.problems.push_back("load() made another state of what save() saved: " + text);
-    answer_.expect_again(detail::decide<Aggregate>(loaded, command, after_.now_ns_),
-                         "called with load(save())");
+    answer_.expect_again(ask(loaded), "called with load(save())");
   }
 
   answer answer_;
@@ -271,7 +314,21 @@ private:
 
 template <aggregate Aggregate>
 outcome<Aggregate> history<Aggregate>::when(const typename Aggregate::command& command) const {
-  return outcome<Aggregate>(*this, command);
+  return outcome<Aggregate>(*this, [&](const state_type& state, auto& out, auto& made) {
+    return detail::decide<Aggregate>(state, command, out, made);
+  });
+}
+
+template <aggregate Aggregate>
+outcome<Aggregate> history<Aggregate>::when_timer(timer_id id) const
+  requires has_timers<Aggregate>
+{
+  auto before = *this;
+  if (before.timers_.erase(id) == 0)
+    before.problems_.push_back("timer " + std::to_string(id.value()) + " is not pending");
+  return outcome<Aggregate>(before, [&](const state_type& state, auto& out, auto&) {
+    return Aggregate::on_timer(state, id, out);
+  });
 }
 
 /// An aggregate to which this happened, in this order; without events, one that is not there yet.

@@ -50,7 +50,8 @@ class awaited_command;
 /// outcome handlers where their documentation says so. Durability: a receipt is given when the
 /// command's events are as durable as the log promises. Errors: after a failed commit the engine
 /// answers every command with errc::commit_failed and its reason; destroy it, open the store again
-/// and go on. Nothing receipted is lost.
+/// and go on. Nothing receipted is lost. Timers that aggregates set (domain::emitter::set_timer())
+/// fire while there is an engine with that aggregate, those of the time before as soon as there is.
 ///
 ///     auto engine = runtime::engine::open<limit_order>(std::move(log));
 ///     auto receipt = (*engine)->ask<limit_order>(42, submit{...});
@@ -259,7 +260,8 @@ public:
 
   /// Of an engine with engine_options::deterministic_seed: one step, chosen by the seed among all
   /// that could be next. An actor handles one message, what is staged is committed and answered,
-  /// the index is brought up to date and idle actors are dropped, or snapshots are saved. False if
+  /// the index is brought up to date and idle actors are dropped, snapshots are saved, or timers
+  /// that are due are sent to their aggregates. False if
   /// there was nothing to do, and of an engine with threads. ask(), truncate(), remove(), read(),
   /// stop() and the destructor of a projector take such steps as they wait; nothing else does: of
   /// what tell() took, nothing happens before one of these. Not from an outcome handler.

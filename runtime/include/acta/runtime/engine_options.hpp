@@ -93,17 +93,19 @@ struct engine_options {
   /// and goes on without if they cannot be opened.
   std::shared_ptr<storage::snapshot_store> snapshots{};
   /// Called with what went wrong and did no harm: a snapshot that was not saved, or not used where
-  /// it should have been. By any of the engine's threads, at the same time too; must be quick and
-  /// not throw.
+  /// it should have been; a timer that is tried again. By any of the engine's threads, at the same
+  /// time too; must be quick and not throw.
   std::function<void(const error&)> warning{};
   /// Called when an aggregate or a commit fails: see failure_report. As `warning`.
   std::function<void(const failure_report&)> watch{};
-  /// Asked before every command, in this order. Each must outlive the engine.
+  /// Asked before every command, in this order; not before a timer fires. Each must outlive the
+  /// engine.
   std::vector<interceptor*> interceptors{};
   /// Every so many-th command of a caller's thread is timed: see engine::latencies(). 1: each; 0:
   /// none.
   unsigned latency_sample = limits::default_latency_sample;
-  /// Dates the records, once a commit. Must outlive the engine.
+  /// Dates the records, once a commit, and says when timers are due. Must outlive the engine.
+  /// Timers are looked at when a manual_clock is moved; on any other clock once a second, at least.
   const acta::clock* clock = &wall_clock();
   /// What events that are no longer written have become; applied on every way of reading through
   /// this engine: aggregates, projectors and read().

@@ -17,6 +17,10 @@
 /// remove(), and by engines; the functions here are for those two.
 namespace acta::storage {
 
+/// What a category of truncations is called: this, and the name of the category it is of.
+inline constexpr std::string_view retention_prefix = "acta.retention/";
+inline constexpr std::string_view truncated_event = "acta.storage.stream_truncated";
+
 /// What a truncation makes of a stream.
 struct truncation {
   stream_version before = stream_version(1); ///< The first version that is read.

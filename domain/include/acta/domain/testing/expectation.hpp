@@ -1,11 +1,13 @@
 #pragma once
 
+#include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/domain/testing/any_event.hpp>
 #include <acta/domain/testing/any_reply.hpp>
 
 #include <cstdint>
 #include <iosfwd>
+#include <map>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -44,8 +46,9 @@ template <class Code>
 struct answer {
   std::vector<any_event> events; ///< None if the command was rejected.
   std::optional<domain::rejection> rejection;
-  any_reply reply;                   ///< If it was accepted and the command has one.
-  std::vector<std::string> problems; ///< A sentence each.
+  any_reply reply{};                         ///< If it was accepted and the command has one.
+  std::vector<std::string> problems{};       ///< A sentence each.
+  std::map<timer_id, std::int64_t> timers{}; ///< Those set, with their times, or cancelled: 0.
 
   /// False while there are problems.
   bool operator==(const expectation& expected) const;

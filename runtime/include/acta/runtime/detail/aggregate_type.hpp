@@ -1,5 +1,7 @@
 #pragma once
 
+#include <acta/base/clock.hpp>
+#include <acta/base/ids.hpp>
 #include <acta/base/schema.hpp>
 #include <acta/domain/aggregate.hpp>
 
@@ -57,6 +59,14 @@ public:
   [[nodiscard]] virtual bool closed(const void* state) const noexcept = 0;
   /// Of the state, in bytes, outside the actor.
   [[nodiscard]] virtual std::size_t heap_size(const void* state) const noexcept = 0;
+
+  /// True if it handles timers; if not, the one below is not called.
+  [[nodiscard]] virtual bool has_timers() const noexcept = 0;
+  /// May throw what the user's on_timer() throws.
+  [[nodiscard]] virtual domain::decision on_timer(const void* state, timer_id id,
+                                                  flatbuffers::FlatBufferBuilder& builder,
+                                                  domain::event_sink& sink,
+                                                  const clock& now) const = 0;
 
   /// Of its snapshots; 0 if it has none, and then the two below are not called.
   [[nodiscard]] virtual std::uint64_t snapshot_schema_hash() const noexcept = 0;
@@ -138,6 +148,20 @@ public:
   [[nodiscard]] std::size_t heap_size(const void* untyped) const noexcept override {
     return (fits ? 0 : sizeof(state))
            + domain::heap_size<Aggregate>(*static_cast<const state*>(untyped));
+  }
+
+  [[nodiscard]] bool has_timers() const noexcept override { return domain::has_timers<Aggregate>; }
+  [[nodiscard]] domain::decision on_timer([[maybe_unused]] const void* untyped,
+                                          [[maybe_unused]] timer_id id,
+                                          [[maybe_unused]] flatbuffers::FlatBufferBuilder& builder,
+                                          [[maybe_unused]] domain::event_sink& sink,
+                                          [[maybe_unused]] const clock& now) const override {
+    if constexpr (domain::has_timers<Aggregate>) {
+      domain::emitter<Aggregate> out(builder, sink, now);
+      return Aggregate::on_timer(*static_cast<const state*>(untyped), id, out);
+    } else {
+      return domain::accept();
+    }
   }
 
   [[nodiscard]] std::uint64_t snapshot_schema_hash() const noexcept override {

@@ -58,14 +58,16 @@ struct stage_times {
 /// One command, from the caller to the aggregate's actor to the committer.
 class envelope : public request {
 public:
-  explicit envelope(const command_options& with) noexcept
+  explicit envelope(const command_options& with, bool is_timer = false) noexcept
       : id_(with.id), expected_(with.expected), deadline_ns_(with.deadline_ns),
-        answered_(with.answered) {}
+        answered_(with.answered), is_timer_(is_timer) {}
 
   [[nodiscard]] const command_id& id() const noexcept { return id_; }
   [[nodiscard]] const expected_version& expected() const noexcept { return expected_; }
   [[nodiscard]] std::int64_t deadline_ns() const noexcept { return deadline_ns_; }
   [[nodiscard]] acknowledgement answered() const noexcept { return answered_; }
+  /// True of a timer that is due, which the engine sends: a timer_command.
+  [[nodiscard]] bool is_timer() const noexcept { return is_timer_; }
   [[nodiscard]] std::span<const std::byte> metadata() const noexcept { return metadata_; }
   void set_metadata(std::vector<std::byte> encoded) noexcept { metadata_ = std::move(encoded); }
 
@@ -91,6 +93,7 @@ private:
   expected_version expected_;
   std::int64_t deadline_ns_;
   acknowledgement answered_;
+  bool is_timer_;
   std::uint32_t intercepted_ = 0;
   stage_times times_;
   std::vector<std::byte> metadata_;
