@@ -291,8 +291,8 @@ void memory_part(const settings& with) {
   const store_directory directory(with.directory);
   runtime::engine_options options;
   options.index.memory = std::size_t{16} << 20U;
-  auto engine = value_or_give_up(runtime::engine::open<mover>(
-    value_or_give_up(storage::open_log(directory.store())), options));
+  auto engine = value_or_give_up(
+    runtime::engine::open<mover>(value_or_give_up(storage::open_log(directory.store())), options));
   send_all(*engine, with.live / 2, with.live, with.window);
   const auto before = anonymous_bytes();
   const auto counted = engine->counters().aggregate_memory;
