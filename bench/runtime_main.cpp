@@ -293,11 +293,12 @@ void memory_part(const settings& with) {
   options.index.memory = std::size_t{16} << 20U;
   auto engine = value_or_give_up(
     runtime::engine::open<mover>(value_or_give_up(storage::open_log(directory.store())), options));
-  send_all(*engine, with.live / 2, with.live, with.window);
+  const auto half = with.live / 2;
+  send_all(*engine, half, with.live, with.window);
   const auto before = anonymous_bytes();
   const auto counted = engine->counters().aggregate_memory;
   send_all(*engine, with.live, with.live, with.window); // the first half once more, too
-  const auto more = static_cast<double>(with.live - with.live / 2);
+  const auto more = static_cast<double>(with.live - half);
   fmt::print("A live aggregate: {:.0f} bytes of memory with its state of {} bytes and its place in "
              "the registry;\n  {:.0f} as the engine counts them\n",
              (anonymous_bytes() - before) / more, sizeof(mover::state),

@@ -24,7 +24,7 @@ public:
     } else {
       auto* far = new std::byte[key.size()];
       std::memcpy(far, key.data(), key.size());
-      std::memcpy(place_.data(), &far, sizeof far);
+      std::memcpy(place_.data(), static_cast<const void*>(&far), sizeof far);
     }
   }
   ~compact_stream() {
@@ -50,7 +50,7 @@ public:
 private:
   [[nodiscard]] const std::byte* far() const noexcept {
     const std::byte* at = nullptr;
-    std::memcpy(&at, place_.data(), sizeof at);
+    std::memcpy(static_cast<void*>(&at), place_.data(), sizeof at);
     return at;
   }
   [[nodiscard]] std::span<const std::byte> key() const noexcept {

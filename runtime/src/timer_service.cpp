@@ -53,11 +53,12 @@ result<void> timer_service::open() {
 }
 
 void timer_service::listen_to_clock() {
-  is_told_of_moves_ = core_.options.clock->add_listener(*this);
+  // The thread runs already, and may take one bounded sleep more before it sees this.
+  is_told_of_moves_.store(core_.options.clock->add_listener(*this), std::memory_order_relaxed);
 }
 
 void timer_service::ignore_clock() noexcept {
-  if (std::exchange(is_told_of_moves_, false))
+  if (is_told_of_moves_.exchange(false, std::memory_order_relaxed))
     core_.options.clock->remove_listener(*this);
 }
 
@@ -99,7 +100,7 @@ bool timer_service::ready() const noexcept {
 }
 
 std::chrono::nanoseconds timer_service::look_again_after() const noexcept {
-  if (is_told_of_moves_ || stopped_ || queue_.empty()
+  if (is_told_of_moves_.load(std::memory_order_relaxed) || stopped_ || queue_.empty()
       || under_way_ == limits::max_timers_under_way) // until one of them ends
     return std::chrono::nanoseconds::max();
   const std::chrono::nanoseconds left(queue_.begin()->first.at_ns - core_.options.clock->now_ns());

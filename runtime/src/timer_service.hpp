@@ -10,6 +10,7 @@
 #include <acta/base/ids.hpp>
 #include <acta/storage/timer_checkpoint.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -133,7 +134,7 @@ private:
   std::size_t under_way_ = 0;
   bool stopped_ = false; ///< The engine takes no more commands.
   log_position through_; ///< all_ has what the log has up to there.
-  bool is_told_of_moves_ = false;
+  std::atomic<bool> is_told_of_moves_{false};
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<timer_changes>> given_;

@@ -62,7 +62,7 @@ public:
     return sync_ ? log_position(synced_.load(std::memory_order_acquire)) : tail();
   }
 
-  void on_sync(sync_listener listener) override;
+  void on_sync(const sync_listener& listener) override;
 
   [[nodiscard]] result<category_id> register_category(std::string_view name) override {
     return add_name(categories_, category_prefix, name);
@@ -126,9 +126,9 @@ result<void> lmdb_log::sync_in_background(std::chrono::milliseconds every) {
   return {};
 }
 
-void lmdb_log::on_sync(sync_listener listener) {
+void lmdb_log::on_sync(const sync_listener& listener) {
   const std::lock_guard guard(listener_mutex_);
-  listener_ = std::move(listener);
+  listener_ = listener;
 }
 
 void lmdb_log::tell_of_sync(const result<log_position>& synced) {

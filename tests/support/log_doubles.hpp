@@ -32,7 +32,7 @@ public:
   }
   log_position tail() const noexcept override { return to_->tail(); }
   log_position synced_tail() const noexcept override { return to_->synced_tail(); }
-  void on_sync(sync_listener listener) override { to_->on_sync(std::move(listener)); }
+  void on_sync(const sync_listener& listener) override { to_->on_sync(listener); }
   result<std::unique_ptr<storage::log_snapshot>> snapshot() const override {
     return to_->snapshot();
   }

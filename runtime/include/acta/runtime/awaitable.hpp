@@ -45,7 +45,7 @@ public:
     resumption_.waiting = caller;
     // Once the command is sent, the coroutine may go on on another thread, and this with it.
     const auto stream = stream_;
-    const auto options = std::move(options_);
+    const auto options = options_;
     auto sent = engine_.tell<Aggregate>(
       stream, std::move(command_),
       [this](outcome_for<Command>&& how) {

@@ -146,7 +146,7 @@ public:
   /// more, with the reason; on the thread that syncs, which it must not hold up. In place of the
   /// one before; when this returns, no call of that is under way. Elsewhere there are no calls.
   using sync_listener = std::function<void(const result<log_position>&)>;
-  virtual void on_sync([[maybe_unused]] sync_listener listener) {}
+  virtual void on_sync([[maybe_unused]] const sync_listener& listener) {}
 
   [[nodiscard]] virtual result<std::unique_ptr<log_snapshot>> snapshot() const = 0;
 
