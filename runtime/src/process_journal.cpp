@@ -55,6 +55,7 @@ void process_journal::evolve(state& now, const process_command_failed& event) no
 flatbuffers::Offset<process_journal::snapshot>
 process_journal::save(const state& now, flatbuffers::FlatBufferBuilder& builder) {
   std::vector<flatbuffers::Offset<process_command_failed>> failed;
+  failed.reserve(now.failed.size());
   for (const auto& one : now.failed)
     failed.push_back(write(builder, one));
   return Createprocess_journal_state(builder, now.settled, builder.CreateVector(failed));
