@@ -3,6 +3,7 @@
 #include "file.hpp"
 #include "lmdb_error.hpp"
 #include "store_directory.hpp"
+#include "timer_file.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/storage/record.hpp>
@@ -65,7 +66,7 @@ static_assert(sizeof(entry_header) == 32);
 }
 
 [[nodiscard]] fs::path path_of(const event_log& log) {
-  return log.directory() / "timers";
+  return log.directory() / timer_file_name;
 }
 
 /// Of a file that is not used; the log has it all.
@@ -168,11 +169,7 @@ void append(std::vector<std::byte>& to, const T& one) {
 
 } // namespace
 
-result<std::optional<timer_checkpoint>> load_timer_checkpoint(const event_log& log,
-                                                              const log_snapshot& snapshot) {
-  if (log.directory().empty())
-    return std::nullopt;
-  const auto path = path_of(log);
+result<std::optional<timer_file>> read_timer_file(const fs::path& path) {
   const auto bytes = read_file(path);
   if (!bytes)
     return std::unexpected(bytes.error());
@@ -187,20 +184,36 @@ result<std::optional<timer_checkpoint>> load_timer_checkpoint(const event_log& l
   if (head.magic != magic || head.checksum != checksum_of(*bytes) || head.byte_order != byte_order
       || head.version == 0 || head.through == 0)
     return not_usable(errc::corrupt, path, "is damaged");
-  if (std::string_view(head.store_id.data(), head.store_id.size()) != log.store_id())
+  auto pending = decode(std::span(*bytes).subspan(sizeof head), head.count);
+  if (!pending)
+    return not_usable(errc::corrupt, path, "is damaged");
+  return timer_file{
+    .store_id = std::string(head.store_id.data(), head.store_id.size()),
+    .record_checksum = head.record_checksum,
+    .what = {.through = log_position(head.through), .pending = std::move(*pending)}};
+}
+
+result<std::optional<timer_checkpoint>> load_timer_checkpoint(const event_log& log,
+                                                              const log_snapshot& snapshot) {
+  if (log.directory().empty())
+    return std::nullopt;
+  const auto path = path_of(log);
+  auto file = read_timer_file(path);
+  if (!file)
+    return failure(file);
+  if (!*file)
+    return std::nullopt;
+  if ((*file)->store_id != log.store_id())
     return not_usable(errc::foreign_store, path, "is another store's");
-  const log_position through(head.through);
+  const auto through = (*file)->what.through;
   if (through < snapshot.first() || through > snapshot.tail())
     return std::nullopt; // archived since, or lost with the power
   const auto last = snapshot.at(through);
   if (!last)
     return std::unexpected(last.error());
-  if (last->header().checksum != head.record_checksum)
+  if (last->header().checksum != (*file)->record_checksum)
     return not_usable(errc::foreign_store, path, "is of another log");
-  auto pending = decode(std::span(*bytes).subspan(sizeof head), head.count);
-  if (!pending)
-    return not_usable(errc::corrupt, path, "is damaged");
-  return timer_checkpoint{.through = through, .pending = std::move(*pending)};
+  return std::move((*file)->what);
 }
 
 result<void> save_timer_checkpoint(const event_log& log, const log_snapshot& snapshot,

@@ -8,6 +8,8 @@
 #include "store_format.hpp"
 #include "stored_log.hpp"
 #include "synced_point.hpp"
+#include "timer_check.hpp"
+#include "timer_file.hpp"
 
 #include <acta/base/ensure.hpp>
 
@@ -30,10 +32,8 @@ namespace {
 
 /// What is derived from the log, and where it lies.
 struct derived_file {
-  std::string directory; ///< In the store.
+  std::string name; ///< In the store.
   std::string way_out;
-
-  [[nodiscard]] std::string name() const { return directory + "/data.mdb"; }
 };
 
 class store_verifier {
@@ -134,6 +134,8 @@ private:
         index_->add(record);
       if (snapshots_)
         snapshots_->add(record);
+      if (timers_)
+        timers_->add(record);
     });
     is_log_sound_ =
       is_log_sound_ && log_->file().problems() == 0 && found_.next() == log_->last().next();
@@ -146,6 +148,8 @@ private:
       compare_index();
     if (snapshots_)
       snapshots_->end();
+    if (timers_)
+      timers_->end();
   }
 
   [[nodiscard]] result<void> check_store_id() {
@@ -187,6 +191,18 @@ private:
     if (!read_snapshots)
       return std::unexpected(read_snapshots.error());
     snapshots_->begin_records();
+    return read_timers(first, tail);
+  }
+
+  [[nodiscard]] result<void> read_timers(log_position first, log_position tail) {
+    auto read = read_timer_file(store_ / timer_file_.name);
+    if (read && *read)
+      timers_.emplace(id_, first, tail, std::move(**read), sink_of(timer_file_));
+    if (read)
+      return {};
+    if (!is_damage(read.error().code()) && read.error().code() != errc::newer_format)
+      return failure(read);
+    add_to(of_pages_, {log_position(0), read.error().message(), std::nullopt, timer_file_.name, 0});
     return {};
   }
 
@@ -198,25 +214,25 @@ private:
                         problem.stream->to_string(names_.category(problem.stream->category())))
           : std::string();
       add_to(of_content_, {problem.position,
-                           fmt::format("'{}': {}{}; {}", (store_ / of.name()).string(), stream,
+                           fmt::format("'{}': {}{}; {}", (store_ / of.name).string(), stream,
                                        problem.what, of.way_out),
-                           problem.stream, of.name(), problem.byte});
+                           problem.stream, of.name, problem.byte});
     };
   }
 
   /// Checks its pages and shows what is in them. False if there is none, or if its pages are
   /// damaged: then what is in them says nothing.
   [[nodiscard]] result<bool> read_pages(const derived_file& of, const show_entry& entry) {
-    const auto path = store_ / of.name();
+    const auto path = store_ / of.name;
     std::error_code code;
     if (!fs::exists(path, code) || fs::file_size(path, code) == 0)
       return false;
-    if (auto restored = synced_point::restore(store_ / of.directory); !restored)
+    if (auto restored = synced_point::restore(path.parent_path()); !restored)
       return failure(restored);
     const auto add_page = [&](std::uint64_t byte, std::string_view what) {
       add_to(of_pages_,
              {log_position(0), fmt::format("'{}': {}; {}", path.string(), what, of.way_out),
-              std::nullopt, of.name(), byte});
+              std::nullopt, of.name, byte});
     };
     auto pages = lmdb_file::open(path, [&](page_problem&& problem) {
       add_page(problem.byte, problem.what);
@@ -243,17 +259,20 @@ private:
                        },
                      .entries =
                        [&](const auto& show) {
-                         if (auto pages = lmdb_file::open(store_ / index_file_.name(), ignore))
+                         if (auto pages = lmdb_file::open(store_ / index_file_.name, ignore))
                            check_every_page(*pages, show);
                        }});
   }
 
   const derived_file index_file_{
-    "index", "close the store and remove the directory 'index': opening makes it anew"};
-  const derived_file snapshot_file_{"snapshots",
+    "index/data.mdb", "close the store and remove the directory 'index': opening makes it anew"};
+  const derived_file snapshot_file_{"snapshots/data.mdb",
                                     "close the store and remove the directory 'snapshots': none is "
                                     "needed, but by streams truncated "
                                     "without their state"};
+  const derived_file timer_file_{timer_file_name,
+                                 "close the store and remove the file 'timers': the "
+                                 "next engine reads them from the log"};
 
   const fs::path& store_;
   const verify_options& options_;
@@ -265,6 +284,7 @@ private:
   std::uint64_t pages_ = 0;
   std::optional<index_check> index_;
   std::optional<snapshot_check> snapshots_;
+  std::optional<timer_check> timers_;
   later of_pages_;
   later of_content_;
   bool is_log_sound_ = true;

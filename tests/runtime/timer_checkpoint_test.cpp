@@ -4,6 +4,7 @@
 
 #include <acta/storage/archive.hpp>
 #include <acta/storage/timer_checkpoint.hpp>
+#include <acta/storage/verify.hpp>
 
 #include <gtest/gtest.h>
 
@@ -76,6 +77,22 @@ protected:
     open({.snapshot_every = 0});
     run_to(9'000);
     EXPECT_EQ(sorted(), (rings{{0, 3, 9'000}, {1, 1, 9'000}, {2, 1, 9'000}}));
+  }
+  /// What verify_store() says of the store, which is closed for it.
+  [[nodiscard]] std::vector<storage::finding> verified() {
+    engine.reset();
+    log.reset();
+    auto done = storage::verify_store(store());
+    open_log();
+    EXPECT_TRUE(done) << done.error().message();
+    return done ? std::move(done->findings) : std::vector<storage::finding>{};
+  }
+  void expect_one_finding(const std::string& part) {
+    const auto found = verified();
+    ASSERT_EQ(found.size(), 1U) << part;
+    EXPECT_EQ(found.front().file, "timers");
+    EXPECT_NE(found.front().what.find(part), std::string::npos) << found.front().what;
+    EXPECT_NE(found.front().what.find("from the log"), std::string::npos) << "says the way out";
   }
   void expect_one_warning(const std::string& part) {
     ASSERT_EQ(warnings.size(), 1U);
@@ -168,6 +185,7 @@ TEST_P(timer_checkpoint_test, is_not_used_where_it_is_another_stores) {
   const auto found = loaded();
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code(), errc::foreign_store);
+  expect_one_finding("it is of store ");
   expect_that_all_fire();
   expect_one_warning("is another store's");
 }
@@ -190,6 +208,7 @@ TEST_P(timer_checkpoint_test, is_not_used_where_the_log_lost_what_it_goes_up_to)
   const auto found = loaded();
   ASSERT_TRUE(found) << found.error().message();
   EXPECT_FALSE(*found) << "it is ahead of the log";
+  EXPECT_EQ(verified().size(), 0U) << "which a power loss does";
   open();
   ASSERT_TRUE(set(7, bell::second, 0)) << "nothing";
   ASSERT_TRUE(set(7, bell::second, 7'000)) << "another event at position 6";
@@ -198,10 +217,39 @@ TEST_P(timer_checkpoint_test, is_not_used_where_the_log_lost_what_it_goes_up_to)
   const auto other = loaded();
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code(), errc::foreign_store);
+  expect_one_finding("it is of another log");
   open();
   run_to(9'000);
   EXPECT_EQ(rung().size(), 4U);
   expect_one_warning("is of another log");
+}
+
+TEST_P(timer_checkpoint_test, is_compared_with_the_log_when_the_store_is_verified) {
+  set_some();
+  EXPECT_EQ(verified().size(), 0U);
+  const auto whole = bytes();
+  for (const std::size_t at : {std::size_t{0}, whole.size() / 2, whole.size() - 1}) {
+    auto damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
+    write(damaged);
+    expect_one_finding("is damaged");
+  }
+  write("");
+  expect_one_finding("is empty");
+  write(whole);
+  auto saved = **loaded();
+  saved.pending.front().version = stream_version(9);
+  {
+    const auto read = log->snapshot();
+    ASSERT_TRUE(storage::save_timer_checkpoint(*log, **read, saved));
+  }
+  const auto found = verified();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.front().stream, saved.pending.front().stream);
+  expect_one_finding("event of version 9, which its stream does not have");
+  fs::remove(file());
+  EXPECT_EQ(verified().size(), 0U) << "as it says";
+  expect_that_all_fire();
 }
 
 TEST_P(timer_checkpoint_test, is_not_needed_for_timers_whose_events_were_archived) {

@@ -55,9 +55,10 @@ struct verify_options {
 /// `index` and `snapshots` where they are. Where no page of theirs and nothing in the log is
 /// damaged, also what they say: that the index has each event through its watermark with its
 /// stream, version and position, and no other, and that its watermark is one of this log; that each
-/// snapshot is whole and of the event at its position. A finding in them costs no event: removing
-/// the directory is the way out, as it says. Takes the store back to its last sync first, if the
-/// machine went down while it was open at durability `process`, as opening it does.
+/// snapshot is whole and of the event at its position; and of `timers`, that it is of this log and
+/// its timers were set by events that there are. A finding in them costs no event: removing the
+/// directory or file is the way out, as it says. Takes the store back to its last sync first, if
+/// the machine went down while it was open at durability `process`, as opening it does.
 ///
 /// Errors, if it cannot be read at all: errc::store_in_use (make a backup, and verify that),
 /// not_found if there is no directory, permission_denied, io. Memory: as verify(), a bit a page, a
