@@ -1,4 +1,3 @@
-#include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
@@ -6,6 +5,7 @@
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/archive.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -57,7 +57,7 @@ protected:
   void SetUp() override { reopen(); }
   void reopen() {
     engine_.reset();
-    auto opened = engine::open<limit_order>(std::make_unique<shared_log>(log_));
+    auto opened = engine::open<limit_order>(std::make_unique<storage::forwarding_log>(log_));
     ASSERT_TRUE(opened.has_value());
     engine_ = std::move(*opened);
   }
@@ -72,7 +72,7 @@ protected:
   std::unique_ptr<engine> engine_;
 };
 
-TEST_F(projector_test, shows_a_command_once_its_receipts_position_is_reached) {
+TEST_F(projector_test, shows_a_command_once_its_receipts_position_is_reached) { // G144
   counting view;
   auto running = projector::start(*engine_, view);
   ASSERT_TRUE(running.has_value());
@@ -97,7 +97,7 @@ TEST_F(projector_test, catches_up_with_a_log_that_was_there_before_and_follows_o
   EXPECT_EQ(view.last, log_position(30'000));
 }
 
-TEST_F(projector_test, says_how_far_behind_it_is_when_the_time_is_over) {
+TEST_F(projector_test, says_how_far_behind_it_is_when_the_time_is_over) { // G144
   counting view;
   view.waits_at = log_position(2);
   auto running = projector::start(*engine_, view);

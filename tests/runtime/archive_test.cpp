@@ -98,7 +98,7 @@ TEST_F(archived_engine_test, an_aggregate_that_needs_its_events_keeps_them_from_
   EXPECT_EQ(sum(*open(), kept), 5);
 }
 
-TEST_F(archived_engine_test, a_command_is_recognised_when_its_event_is_archived) {
+TEST_F(archived_engine_test, a_command_is_recognised_when_its_event_is_archived) { // B46
   const auto id = command_id::of(1, 7);
   runtime::receipt first;
   {

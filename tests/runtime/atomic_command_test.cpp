@@ -279,7 +279,7 @@ TEST_F(atomic_command_test, is_not_decided_after_its_deadline_and_stores_its_met
 TEST_F(atomic_command_test, is_answered_as_it_asked_and_holds_its_aggregates_until_the_commit) {
   auto e = open({.workers = 2});
   ASSERT_TRUE(e->ask<counter>(1, add{10}));
-  gate_->close();
+  faults_->hold_commits();
   const auto parts = atomic(part<counter>(1), part<counter>(2));
   const auto accepted =
     e->ask_all(parts, moving(4), {.answered = runtime::acknowledgement::accepted});
@@ -290,10 +290,10 @@ TEST_F(atomic_command_test, is_answered_as_it_asked_and_holds_its_aggregates_unt
   ASSERT_TRUE(e->tell<counter>(2, tell_sum{},
                                [&](outcome&& how) { told = how.error().rejection(); },
                                {.answered = runtime::acknowledgement::accepted}));
-  gate_->wait_for_arrival();
+  faults_->wait_for_held_commit();
   EXPECT_EQ(log->tail(), log_position(1));
   EXPECT_EQ(told, -1) << "it waits while what it would see is not committed";
-  gate_->open();
+  faults_->release_commits();
   e->stop();
   EXPECT_EQ(told, 4);
 }
@@ -321,7 +321,7 @@ TEST_F(atomic_command_test, counts_as_one_in_flight_and_is_waited_for_as_long_as
   auto e = open({.workers = 2, .max_in_flight = 1});
   const auto parts = atomic(part<counter>(1), part<counter>(2));
   ASSERT_TRUE(e->ask_all(parts, moving(0)));
-  gate_->close();
+  faults_->hold_commits();
   const auto unknown = // the place of the first is free a little after its answer
     e->ask_all(
       parts, moving(0),
@@ -332,20 +332,19 @@ TEST_F(atomic_command_test, counts_as_one_in_flight_and_is_waited_for_as_long_as
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code(), errc::overloaded);
   EXPECT_EQ(e->counters().overloaded, 1U);
-  const std::jthread opens([&] { gate_->open(); });
+  const std::jthread opens([&] { faults_->release_commits(); });
   EXPECT_TRUE(e->ask_all(parts, moving(0), {.wait_for_room = std::chrono::hours(1)}));
 }
 
 TEST_F(atomic_command_test, fails_whole_with_its_commit_and_nothing_comes_after) { // I5
   auto e = open({.workers = 2});
   ASSERT_TRUE(e->ask<counter>(1, add{10}));
-  gate_->fail_append(1);
+  faults_->fail_next_commit();
   const auto parts = atomic(part<counter>(1), part<counter>(2));
   EXPECT_EQ(e->ask_all(parts, moving(4)).error().code(), errc::commit_failed);
   EXPECT_EQ(e->ask_all(parts, moving(4)).error().code(), errc::commit_failed);
   EXPECT_EQ(e->ask<counter>(2, add{1}).error().code(), errc::commit_failed);
   e.reset();
-  gate_ = std::make_shared<gate>();
   e = open();
   EXPECT_EQ(sum(*e, 1), 10);
   EXPECT_EQ(sum(*e, 2), 0);

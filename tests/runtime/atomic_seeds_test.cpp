@@ -1,9 +1,9 @@
 #include "../support/counter.hpp"
-#include "../support/log_doubles.hpp"
 #include "../support/wallet.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/snapshot_store.hpp>
 
 #include <gtest/gtest.h>
@@ -80,10 +80,10 @@ private:
   [[nodiscard]] std::uint64_t draw(std::uint64_t below) { return random_() % below; }
 
   void open(std::uint64_t lifetime) {
-    gate_ = std::make_shared<gate>();
+    faults_ = std::make_shared<storage::log_faults>();
     may_fail_ = draw(4) == 0;
     failed_ = false;
-    auto opened = engine::open<counter, wallet>(std::make_unique<gated_log>(log_, gate_),
+    auto opened = engine::open<counter, wallet>(storage::make_faulty_log(log_, faults_),
                                                 {.deterministic_seed = seed_ * 8 + lifetime,
                                                  .snapshot_every = 1 + draw(6),
                                                  .snapshots = snapshots_});
@@ -99,7 +99,7 @@ private:
       ASSERT_EQ(told.error().rejection(), balances_[engine_->stream<counter>(key).to_string()]);
     }
     if (may_fail_)
-      gate_->fail_append(static_cast<int>(1 + draw(12)));
+      faults_->fail_commit(1 + draw(12));
   }
 
   void act() {
@@ -246,7 +246,7 @@ private:
   std::mt19937_64 random_;
   std::shared_ptr<storage::event_log> log_ = storage::make_memory_log();
   std::shared_ptr<storage::snapshot_store> snapshots_;
-  std::shared_ptr<gate> gate_;
+  std::shared_ptr<storage::log_faults> faults_;
   std::unique_ptr<engine> engine_;
   std::unique_ptr<engine::tail_subscription> subscription_;
   bool may_fail_ = false;

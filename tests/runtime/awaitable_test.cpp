@@ -1,10 +1,10 @@
 // Commands that coroutines await.
-#include "../support/log_doubles.hpp"
 #include "../support/wallet.hpp"
 
 #include <acta/runtime/awaitable.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -49,13 +49,13 @@ struct task {
 class awaitable_test : public testing::Test {
 protected:
   std::unique_ptr<engine> open(const engine_options& options = {}) {
-    auto opened = engine::open<wallet>(std::make_unique<gated_log>(log, gate_), options);
+    auto opened = engine::open<wallet>(storage::make_faulty_log(log, faults_), options);
     EXPECT_TRUE(opened) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
 
   std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
 };
 
 TEST_F(awaitable_test, gives_receipts_replies_and_refusals) {
@@ -137,7 +137,7 @@ TEST_F(awaitable_test, resumes_on_a_worker) {
 
 TEST_F(awaitable_test, does_not_suspend_where_sending_fails) {
   auto e = open({.max_in_flight = 1});
-  gate_->close();
+  faults_->hold_commits();
   std::latch first(1);
   ASSERT_TRUE(e->tell<wallet>(1, put_in{1}, [&](auto&&) { first.count_down(); }));
   std::vector<errc> seen;
@@ -150,7 +150,7 @@ TEST_F(awaitable_test, does_not_suspend_where_sending_fails) {
   };
   run();
   EXPECT_EQ(seen, std::vector{errc::overloaded}) << "at once, for all that wait_for_room says";
-  gate_->open();
+  faults_->release_commits();
   first.wait();
   e->stop();
   run();
@@ -160,7 +160,7 @@ TEST_F(awaitable_test, does_not_suspend_where_sending_fails) {
 
 TEST_F(awaitable_test, gives_the_error_of_a_failed_commit) { // I5
   auto e = open();
-  gate_->fail_append(1);
+  faults_->fail_next_commit();
   std::latch done(1);
   std::optional<errc> seen;
   const auto run = [&]() -> task {
@@ -198,7 +198,7 @@ TEST_F(awaitable_test, runs_many_coroutines_that_send_many) {
 TEST_F(awaitable_test, stopping_the_engine_resumes_all_that_wait) {
   constexpr int coroutines = 20;
   auto e = open({.workers = 2});
-  gate_->close();
+  faults_->hold_commits();
   std::atomic<int> resumed{0};
   std::atomic<int> refused{0};
   const auto run = [&](std::uint64_t key) -> task {
@@ -212,9 +212,9 @@ TEST_F(awaitable_test, stopping_the_engine_resumes_all_that_wait) {
   };
   for (std::uint64_t key = 1; key <= coroutines; ++key)
     run(key);
-  gate_->wait_for_arrival();
+  faults_->wait_for_held_commit();
   std::thread stopping([&] { e->stop(); });
-  gate_->open();
+  faults_->release_commits();
   stopping.join();
   EXPECT_EQ(resumed, coroutines);
   EXPECT_EQ(refused, coroutines);

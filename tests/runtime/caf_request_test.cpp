@@ -1,11 +1,11 @@
 // Commands that actors of CAF send and request.
-#include "../support/log_doubles.hpp"
 #include "../support/spawn.hpp"
 #include "../support/wallet.hpp"
 
 #include <acta/runtime/caf.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <caf/all.hpp>
 
@@ -41,7 +41,7 @@ protected:
   /// atomics ThreadSanitizer does not see.
   std::unique_ptr<engine> open(engine_options options = {}) {
     options.workers = 1;
-    auto opened = engine::open<wallet>(std::make_unique<gated_log>(log, gate_), options);
+    auto opened = engine::open<wallet>(storage::make_faulty_log(log, faults_), options);
     EXPECT_TRUE(opened) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
@@ -59,7 +59,7 @@ protected:
   }
 
   std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
 };
 
 TEST_F(caf_request_test, answers_with_receipts_and_replies) {
@@ -146,20 +146,20 @@ TEST_F(caf_request_test, refuses_a_stream_of_no_aggregate) {
 
 TEST_F(caf_request_test, answers_when_the_engine_is_full) {
   auto e = open({.max_in_flight = 1});
-  gate_->close();
+  faults_->hold_commits();
   std::promise<void> first;
   ASSERT_TRUE(e->tell<wallet>(1, put_in{1}, [&](auto&&) { first.set_value(); }));
   const auto full =
     request<receipt>(*e, e->actor<wallet>(2), take_out{0}, command_options{.wait_for_room = 1h});
   ASSERT_FALSE(full);
   EXPECT_EQ(error_of(full.error())->code(), errc::overloaded);
-  gate_->open();
+  faults_->release_commits();
   first.get_future().get();
 }
 
 TEST_F(caf_request_test, leaves_timeouts_to_the_one_who_requests) {
   auto e = open();
-  gate_->close();
+  faults_->hold_commits();
   std::promise<caf::error> timed_out;
   spawn(*e, [&, handle = e->actor<wallet>(1)](caf::event_based_actor* self) {
     self->request(handle, 5ms, take_out{0})
@@ -167,7 +167,7 @@ TEST_F(caf_request_test, leaves_timeouts_to_the_one_who_requests) {
             [&](caf::error& why) { timed_out.set_value(why); });
   });
   EXPECT_EQ(timed_out.get_future().get(), caf::sec::request_timeout);
-  gate_->open();
+  faults_->release_commits();
   EXPECT_TRUE(request<receipt>(*e, e->actor<wallet>(1), take_out{0}));
 }
 

@@ -1,10 +1,10 @@
-#include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
 #include "../support/spawn.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <caf/all.hpp>
 
@@ -67,7 +67,7 @@ protected:
   }
   std::unique_ptr<engine> open(std::uint64_t seed) {
     auto opened = engine::open<limit_order, instrument>(
-      std::make_unique<shared_log>(log), {.deterministic_seed = seed, .clock = &now});
+      std::make_unique<storage::forwarding_log>(log), {.deterministic_seed = seed, .clock = &now});
     EXPECT_TRUE(opened) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }

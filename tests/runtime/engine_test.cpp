@@ -3,6 +3,7 @@
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -80,8 +81,8 @@ TEST_F(engine_test, reads_the_streams_it_writes) {
   expect_all();
   const auto now = e->log().snapshot();
   EXPECT_TRUE(e->read(e->stream<limit_order>(9), **now)->records.empty());
-  const auto other = engine::open<limit_order>(
-    std::make_unique<shared_log>(std::shared_ptr<storage::event_log>(storage::make_memory_log())));
+  const auto other = engine::open<limit_order>(std::make_unique<storage::forwarding_log>(
+    std::shared_ptr<storage::event_log>(storage::make_memory_log())));
   ASSERT_TRUE(other.has_value());
   EXPECT_EQ((*other)->read(stream_id(category_id(1), 7), **now).error().code(),
             errc::invalid_argument)
@@ -117,7 +118,7 @@ TEST_F(engine_test, answers_a_refused_command_with_the_domains_code_and_stores_n
   EXPECT_EQ(log->tail(), log_position(0));
 }
 
-TEST_F(engine_test, accepts_a_command_that_emits_nothing) {
+TEST_F(engine_test, accepts_a_command_that_emits_nothing) { // G140
   auto e = open();
   ASSERT_TRUE(e->ask<limit_order>(7, buy(10)).has_value());
   const auto nothing = e->ask<limit_order>(7, modify{});
@@ -127,9 +128,9 @@ TEST_F(engine_test, accepts_a_command_that_emits_nothing) {
   EXPECT_EQ(nothing->position, log_position(1));
 }
 
-TEST_F(engine_test, gives_no_receipt_before_the_commit) { // I1
+TEST_F(engine_test, gives_no_receipt_before_the_commit) { // I1, G130, G131, G139
   auto e = open();
-  gate_->close();
+  faults_->hold_commits();
   std::atomic<int> answered{0};
   std::latch both(2);
   const auto count = [&](outcome&&) {
@@ -137,13 +138,13 @@ TEST_F(engine_test, gives_no_receipt_before_the_commit) { // I1
     both.count_down();
   };
   ASSERT_TRUE(e->tell<limit_order>(7, buy(10), count).has_value());
-  gate_->wait_for_arrival();
+  faults_->wait_for_held_commit();
   EXPECT_EQ(answered, 0);
   // Pipelining: the next command of the aggregate is decided before the first one is durable.
   ASSERT_TRUE(e->tell<limit_order>(7, reduce{.quantity = 10}, count).has_value());
   EXPECT_EQ(answered, 0);
   EXPECT_EQ(log->tail(), log_position(0));
-  gate_->open();
+  faults_->release_commits();
   both.wait();
   EXPECT_EQ(log->tail(), log_position(2));
 }
@@ -212,11 +213,12 @@ TEST_F(engine_test, handles_one_callers_commands_in_order) {
   EXPECT_TRUE(in_order);
 }
 
+// G133
 TEST_F(engine_test, fails_everything_from_the_failed_commit_on_and_loses_nothing_before) { // I5
   {
     auto e = open();
     ASSERT_TRUE(e->ask<limit_order>(1, buy(10)).has_value());
-    gate_->close();
+    faults_->hold_commits();
     std::latch settled(3);
     std::mutex mutex;
     std::vector<errc> codes;
@@ -225,13 +227,13 @@ TEST_F(engine_test, fails_everything_from_the_failed_commit_on_and_loses_nothing
       codes.push_back(how ? errc{} : how.error().code());
       settled.count_down();
     };
-    gate_->fail_append(1);
+    faults_->fail_next_commit({errc::no_space, "no space left on device"});
     ASSERT_TRUE(e->tell<limit_order>(1, reduce{.quantity = 4}, record).has_value());
-    gate_->wait_for_arrival();
+    faults_->wait_for_held_commit();
     // Both are decided on a state that will never be true: also the refusal must not be believed.
     ASSERT_TRUE(e->tell<limit_order>(1, execute{.quantity = 10, .price = {}}, record).has_value());
     ASSERT_TRUE(e->tell<limit_order>(2, buy(1), record).has_value());
-    gate_->open();
+    faults_->release_commits();
     settled.wait();
     EXPECT_EQ(codes, std::vector(3, errc::commit_failed));
     ASSERT_TRUE(e->failed().has_value());
@@ -241,7 +243,6 @@ TEST_F(engine_test, fails_everything_from_the_failed_commit_on_and_loses_nothing
     EXPECT_EQ(refused.error().code(), errc::commit_failed);
   }
   EXPECT_EQ(headers().size(), 1U);
-  gate_ = std::make_shared<gate>();
   auto again = open();
   const auto executed = again->ask<limit_order>(1, execute{.quantity = 10, .price = {}});
   ASSERT_TRUE(executed.has_value()) << "the state must be that of the log: 10 rest";
@@ -249,7 +250,7 @@ TEST_F(engine_test, fails_everything_from_the_failed_commit_on_and_loses_nothing
   EXPECT_EQ(executed->version, stream_version(2));
 }
 
-TEST_F(engine_test, answers_a_repeated_command_with_its_first_receipt) { // I8
+TEST_F(engine_test, answers_a_repeated_command_with_its_first_receipt) { // I8, B40
   const auto id = command_id::of(1, 1);
   runtime::receipt first;
   {
@@ -276,7 +277,7 @@ TEST_F(engine_test, answers_a_repeated_command_with_its_first_receipt) { // I8
 
 TEST_F(engine_test, answers_a_repeat_of_a_command_that_is_not_committed_yet) { // I8, I1
   auto e = open();
-  gate_->close();
+  faults_->hold_commits();
   const auto id = command_id::of(1, 2);
   std::latch both(2);
   std::vector<runtime::receipt> receipts;
@@ -286,9 +287,9 @@ TEST_F(engine_test, answers_a_repeat_of_a_command_that_is_not_committed_yet) { /
     both.count_down();
   };
   ASSERT_TRUE(e->tell<limit_order>(1, buy(10), keep, {id}).has_value());
-  gate_->wait_for_arrival();
+  faults_->wait_for_held_commit();
   ASSERT_TRUE(e->tell<limit_order>(1, buy(10), keep, {id}).has_value());
-  gate_->open();
+  faults_->release_commits();
   both.wait();
   EXPECT_FALSE(receipts.at(0).repeat);
   EXPECT_TRUE(receipts.at(1).repeat);
@@ -330,7 +331,7 @@ TEST_F(engine_test, remembers_as_many_command_ids_as_its_window_has) {
   }
 }
 
-TEST_F(engine_test, drops_closed_aggregates_and_loads_them_when_asked_again) {
+TEST_F(engine_test, drops_closed_aggregates_and_loads_them_when_asked_again) { // G140
   constexpr std::uint64_t orders = 2'000;
   auto e = open({.workers = 2});
   for (std::uint64_t order = 1; order <= orders; ++order) {
@@ -388,7 +389,7 @@ TEST_F(engine_test, loses_and_repeats_no_command_while_aggregates_are_dropped_an
 
 TEST_F(engine_test, refuses_more_commands_than_it_may_have_in_flight) {
   auto e = open({.max_in_flight = 2});
-  gate_->close();
+  faults_->hold_commits();
   std::latch both(2);
   const auto done = [&](outcome&&) { both.count_down(); };
   ASSERT_TRUE(e->tell<limit_order>(1, buy(1), done).has_value());
@@ -397,7 +398,7 @@ TEST_F(engine_test, refuses_more_commands_than_it_may_have_in_flight) {
   ASSERT_FALSE(third.has_value());
   EXPECT_EQ(third.error().code(), errc::overloaded);
   EXPECT_NE(third.error().message().find("max_in_flight"), std::string::npos);
-  gate_->open();
+  faults_->release_commits();
   both.wait();
 }
 

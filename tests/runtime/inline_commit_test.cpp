@@ -3,6 +3,7 @@
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <caf/all.hpp>
 
@@ -41,7 +42,7 @@ protected:
 
 TEST_P(inline_commit_test, answers_on_the_worker_and_not_before_the_commit) { // I1
   auto e = open_inline();
-  gate_->close();
+  faults_->hold_commits();
   std::atomic<bool> answered{false};
   std::latch done(1);
   log_position tail;
@@ -54,9 +55,9 @@ TEST_P(inline_commit_test, answers_on_the_worker_and_not_before_the_commit) { //
     answered = true;
     done.count_down();
   }));
-  gate_->wait_for_arrival();
+  faults_->wait_for_held_commit();
   EXPECT_FALSE(answered);
-  gate_->open();
+  faults_->release_commits();
   done.wait();
   EXPECT_EQ(tail, log_position(1));
 }
@@ -104,7 +105,7 @@ TEST_P(inline_commit_test, fails_everything_from_the_failed_commit_on) { // I5
   {
     auto e = open_inline();
     ASSERT_TRUE(e->ask<limit_order>(1, buy(10)));
-    gate_->fail_append(1);
+    faults_->fail_next_commit();
     const auto failed = e->ask<limit_order>(1, reduce{.quantity = 4});
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().code(), errc::commit_failed);
@@ -139,12 +140,12 @@ TEST_P(inline_commit_test, removes_a_stream) {
 TEST_P(inline_commit_test, commits_when_enough_is_staged_and_does_not_wait_for_an_empty_queue) {
   constexpr int commands = 10'000;
   auto e = open_inline();
-  gate_->close();
+  faults_->hold_commits();
   ASSERT_TRUE(e->tell<limit_order>(0, buy(1), [](outcome&&) {}));
-  gate_->wait_for_arrival();
+  faults_->wait_for_held_commit();
   for (std::uint64_t i = 1; i <= commands; ++i)
     ASSERT_TRUE(e->tell<limit_order>(i, buy(1), [](outcome&&) {}));
-  gate_->open();
+  faults_->release_commits();
   e->stop();
   EXPECT_EQ(e->counters().events, commands + 1);
   EXPECT_EQ(e->counters().commits, 1 + 3) << "4,096 commands a commit at most, or few more";
@@ -218,7 +219,7 @@ INSTANTIATE_TEST_SUITE_P(ways, inline_commit_test,
 class inline_commit_options_test : public engine_fixture {};
 
 TEST_F(inline_commit_options_test, refuse_a_second_worker) {
-  const auto opened = engine::open<limit_order>(std::make_unique<shared_log>(log),
+  const auto opened = engine::open<limit_order>(std::make_unique<storage::forwarding_log>(log),
                                                 {.workers = 2, .commit = commit_by::worker});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code(), errc::invalid_argument);

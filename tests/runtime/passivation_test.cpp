@@ -1,9 +1,9 @@
 // Which aggregates leave memory, and that nothing is lost when they do.
-#include "../support/log_doubles.hpp"
 #include "../support/wallet.hpp"
 
 #include <acta/base/clock.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ using runtime::engine;
 class passivation_test : public testing::Test {
 protected:
   std::unique_ptr<engine> open(const runtime::engine_options& options) {
-    auto opened = engine::open<wallet>(std::make_unique<gated_log>(log, gate_), options);
+    auto opened = engine::open<wallet>(storage::make_faulty_log(log, faults_), options);
     EXPECT_TRUE(opened.has_value()) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
@@ -36,7 +36,7 @@ protected:
   }
 
   std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
   manual_clock time{1'000'000};
 };
 
@@ -88,7 +88,7 @@ TEST_F(passivation_test, keeps_the_memory_of_aggregates_near_its_budget) {
 
 TEST_F(passivation_test, refuses_further_aggregates_while_all_there_is_room_for_are_busy) {
   const auto e = open({.memory_budget = 10'000});
-  gate_->close();
+  faults_->hold_commits();
   std::atomic<int> answered = 0;
   std::uint64_t sent = 0;
   const auto send = [&](std::uint64_t key, std::chrono::nanoseconds patience = 0ns) {
@@ -106,7 +106,7 @@ TEST_F(passivation_test, refuses_further_aggregates_while_all_there_is_room_for_
   EXPECT_NE(last.error().message().find("memory_budget"), std::string::npos);
   EXPECT_TRUE(send(0)) << "those in memory go on";
   std::thread patient([&] { EXPECT_TRUE(send(sent + 1, 1h)); });
-  gate_->open();
+  faults_->release_commits();
   patient.join();
   e->stop();
   EXPECT_EQ(static_cast<std::uint64_t>(answered.load()), sent + 2);

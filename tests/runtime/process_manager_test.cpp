@@ -4,6 +4,7 @@
 #include <acta/domain/testing.hpp>
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/storage/event_metadata.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -121,7 +122,7 @@ TEST_F(process_manager_test, does_not_need_the_aggregates_memory_to_send_once) {
   EXPECT_EQ(moved(), before);
 }
 
-TEST_F(process_manager_test, catches_up_with_what_happened_without_it) {
+TEST_F(process_manager_test, catches_up_with_what_happened_without_it) { // G150
   open();
   for (std::uint64_t i = 0; i < 300; ++i)
     ask({deed::start, i % 10, 1});
@@ -306,16 +307,37 @@ TEST_F(process_manager_test, stops_with_the_engine_and_goes_on_with_the_next) {
   done({deed::start, 1, 5});
   const auto at = ask({deed::start, 1, 7});
   ASSERT_TRUE(clerk_->wait_for(at, 10s));
-  gate_->fail_append(2);
+  faults_->fail_commit(2);
   (void)engine_->ask<desk>(1, ask_for{deed::start, 1, 9}); // is stored, and its answer is not
   const auto failed = clerk_->wait_for(log_position(1'000), 10s);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code(), errc::commit_failed) << failed.error().message();
   EXPECT_EQ(clerk_->position().value() + 1, log->tail().value());
-  gate_ = std::make_shared<gate>();
   restart();
   done({deed::ignored});
   EXPECT_EQ(moved(), (steps{"1:+5", "1:+12", "1:+21"}));
+}
+
+// G150
+TEST_F(process_manager_test, sends_again_what_was_not_confirmed_before_what_is_new) {
+  open_and_start();
+  done({deed::start, 1, 5});
+  faults_->fail_commit(2);
+  const auto lost = ask({deed::start, 1, 9}); // is stored, and its command is not
+  ASSERT_FALSE(clerk_->wait_for(lost, 10s));
+  close();
+  open();
+  const auto fresh = ask({deed::start, 1, 2});
+  EXPECT_EQ(moved(), steps{"1:+5"});
+  start();
+  ASSERT_TRUE(clerk_->wait_for(fresh, 10s));
+  EXPECT_EQ(moved(), (steps{"1:+5", "1:+14", "1:+16"}));
+  const auto sent = records("wallet");
+  EXPECT_EQ(sent[1].header().command, runtime::process_command_id("clerk", lost, 0));
+  EXPECT_EQ(sent[2].header().command, runtime::process_command_id("clerk", fresh, 0));
+  restart(); // nobody knows by now what was confirmed, but the log
+  done({deed::ignored});
+  EXPECT_EQ(moved(), (steps{"1:+5", "1:+14", "1:+16"}));
 }
 
 TEST_F(process_manager_test, tries_again_where_there_is_no_room) {
@@ -341,10 +363,10 @@ TEST_F(process_manager_test, tries_again_with_threads_too) {
 
 TEST_F(process_manager_test, waits_for_its_commands_when_it_ends) {
   open_and_start();
-  gate_->close();
+  faults_->hold_commits();
   std::thread asks([&] { ask({deed::start, 1, 5}); });
-  gate_->wait_for_arrival();
-  gate_->open();
+  faults_->wait_for_held_commit();
+  faults_->release_commits();
   asks.join();
   clerk_.reset();
   const auto sent = moved().size();
@@ -415,7 +437,7 @@ TEST_P(process_upcasting_test, process_managers_see_old_events_as_new_ones) {
   write_put(3);
   write_added(2, 5);
   const auto engine = engine::open<cart::basket, wallet, process_journal>(
-    std::make_unique<shared_log>(shared_), {.upcasters = cart::upcasters()});
+    std::make_unique<storage::forwarding_log>(shared_), {.upcasters = cart::upcasters()});
   ASSERT_TRUE(engine) << engine.error().message();
   const auto running = runtime::process_manager::start<named<'n'>>(**engine);
   ASSERT_TRUE(running) << running.error().message();

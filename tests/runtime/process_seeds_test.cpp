@@ -1,8 +1,8 @@
 #include "../support/desk.hpp"
-#include "../support/log_doubles.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/runtime/process_manager.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -25,11 +25,11 @@ using runtime::process_manager;
 
 /// Appends nothing any more once its time has come: for who reads what it wrote, the process was
 /// killed then.
-class mortal_log final : public shared_log {
+class mortal_log final : public storage::forwarding_log {
 public:
   mortal_log(std::shared_ptr<storage::event_log> to, std::shared_ptr<bool> dead,
              std::optional<std::uint64_t> appends)
-      : shared_log(std::move(to)), dead_(std::move(dead)), appends_left_(appends) {}
+      : forwarding_log(std::move(to)), dead_(std::move(dead)), appends_left_(appends) {}
 
   result<log_position> append(std::span<const std::span<const std::byte>> records,
                               std::int64_t recorded_at_ns) override {
@@ -37,7 +37,7 @@ public:
       *dead_ = true;
     if (*dead_ && !records.empty())
       return failure(errc::no_space, "mortal_log: its time has come");
-    return shared_log::append(records, recorded_at_ns);
+    return forwarding_log::append(records, recorded_at_ns);
   }
 
 private:
@@ -271,7 +271,7 @@ private:
 }
 
 // J205: resume
-TEST(process_seeds_test, every_command_takes_effect_once_wherever_the_process_is_killed) {
+TEST(process_seeds_test, every_command_takes_effect_once_wherever_the_process_is_killed) { // G150
   std::uint64_t kills = 0;
   std::uint64_t resumed = 0;
   std::uint64_t overloaded = 0;

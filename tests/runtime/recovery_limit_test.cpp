@@ -1,19 +1,20 @@
-#include "../support/log_doubles.hpp"
-
 #include <acta/domain/aggregate.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <support/counter_generated.h>
 
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@
 namespace acta::tests {
 namespace {
 
+using namespace std::chrono_literals;
 using runtime::engine;
 using runtime::outcome;
 
@@ -95,7 +97,7 @@ protected:
   void TearDown() override { slow::at = nullptr; }
 
   [[nodiscard]] std::unique_ptr<engine> open(const runtime::engine_options& options) {
-    return std::move(*engine::open<slow>(std::make_unique<shared_log>(log_), options));
+    return std::move(*engine::open<slow>(std::make_unique<storage::forwarding_log>(log_), options));
   }
 
   std::shared_ptr<storage::event_log> log_ = storage::make_memory_log();
@@ -144,8 +146,42 @@ TEST_F(recovery_limit_test, lets_the_workers_of_those_that_wait_go_on) {
   EXPECT_EQ(answered, static_cast<int>(aggregates));
 }
 
+TEST_F(recovery_limit_test, keeps_commands_that_come_while_it_loads_in_their_order) { // G131
+  auto e = open({.workers = 2});
+  gauge_.set(false);
+  std::vector<std::uint64_t> versions;
+  const auto send = [&] {
+    for (int i = 0; i < 10; ++i)
+      ASSERT_TRUE(e->tell<slow>(1, slow::put{100}, [&](outcome&& how) {
+        versions.push_back(how ? how->version.value() : 0);
+      }));
+  };
+  send();
+  gauge_.wait_for(1);
+  send();
+  gauge_.set(true);
+  e->stop();
+  std::vector<std::uint64_t> expected(20);
+  std::iota(expected.begin(), expected.end(), 2);
+  EXPECT_EQ(versions, expected);
+}
+
+TEST_F(recovery_limit_test, goes_on_when_a_caller_waits_no_longer) { // G134
+  auto e = open({.workers = 2});
+  gauge_.set(false);
+  const auto late = e->ask<slow>(1, slow::put{100}, {.wait_for_outcome = 1ms});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), errc::timed_out);
+  gauge_.wait_for(1);
+  gauge_.set(true);
+  EXPECT_EQ(e->ask<slow>(1, slow::put{0})->version, stream_version(2));
+  EXPECT_EQ(e->counters().recoveries, 1U);
+  EXPECT_EQ(e->counters().recovery_failures, 0U);
+}
+
 TEST_F(recovery_limit_test, refuses_to_load_none) {
-  const auto opened = engine::open<slow>(std::make_unique<shared_log>(log_), {.max_recoveries = 0});
+  const auto opened =
+    engine::open<slow>(std::make_unique<storage::forwarding_log>(log_), {.max_recoveries = 0});
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code(), errc::invalid_argument);
 }

@@ -1,8 +1,10 @@
 // What an engine refuses and survives: aggregates that misbehave, limits, unusable arguments.
 #include "../support/engine_fixture.hpp"
+#include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
 
 #include <acta/base/limits.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <atomic>
 #include <limits>
@@ -53,8 +55,8 @@ struct troublemaker {
   static void evolve(state& now, const trade_printed&) noexcept { ++now.events; }
 };
 
-TEST_F(refusals_test, survives_a_decide_that_throws_and_stores_nothing_of_it) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+TEST_F(refusals_test, survives_a_decide_that_throws_and_stores_nothing_of_it) { // G119
+  auto e = engine::open<troublemaker>(std::make_unique<storage::forwarding_log>(log));
   ASSERT_TRUE(e.has_value());
   const auto thrown = (*e)->ask<troublemaker>(1, {.throws = true});
   ASSERT_FALSE(thrown.has_value());
@@ -82,7 +84,7 @@ struct stillborn {
 };
 
 TEST_F(refusals_test, survives_a_state_that_cannot_be_made) {
-  auto e = engine::open<stillborn>(std::make_unique<shared_log>(log));
+  auto e = engine::open<stillborn>(std::make_unique<storage::forwarding_log>(log));
   for (int i = 0; i < 2; ++i) {
     const auto failed = (*e)->ask<stillborn>(1, {});
     ASSERT_FALSE(failed.has_value());
@@ -94,7 +96,7 @@ TEST_F(refusals_test, survives_a_state_that_cannot_be_made) {
 }
 
 TEST_F(refusals_test, refuses_an_event_over_the_size_limit_whole) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+  auto e = engine::open<troublemaker>(std::make_unique<storage::forwarding_log>(log));
   ASSERT_TRUE(e.has_value());
   const auto large = (*e)->ask<troublemaker>(1, {.ballast = limits::max_payload_size});
   ASSERT_FALSE(large.has_value());
@@ -106,8 +108,7 @@ TEST_F(refusals_test, refuses_an_event_over_the_size_limit_whole) {
 /// Two commands of 40 MiB and a small one wait behind a commit that is held: the next one reaches
 /// its size within the second, and must take it whole.
 TEST_F(refusals_test, commits_a_command_whole_when_the_size_of_a_commit_is_reached_within_it) {
-  const auto at = std::make_shared<gate>();
-  auto e = engine::open<troublemaker>(std::make_unique<gated_log>(log, at), {.workers = 1});
+  auto e = engine::open<troublemaker>(storage::make_faulty_log(log, faults_), {.workers = 1});
   ASSERT_TRUE(e.has_value());
   const auto decided_before = troublemaker::decisions.load();
   std::atomic<int> receipts = 0;
@@ -115,9 +116,9 @@ TEST_F(refusals_test, commits_a_command_whole_when_the_size_of_a_commit_is_reach
     const auto count = [&](runtime::outcome&& how) { receipts += how.has_value() ? 1 : 0; };
     ASSERT_TRUE((*e)->tell<troublemaker>(key, command, count).has_value());
   };
-  at->close();
+  faults_->hold_commits();
   tell(1, {});
-  at->wait_for_arrival();
+  faults_->wait_for_held_commit();
   tell(1, {});
   tell(2, {.ballast = 1'000'000, .times = 40});
   tell(3, {.ballast = 1'000'000, .times = 40});
@@ -125,14 +126,14 @@ TEST_F(refusals_test, commits_a_command_whole_when_the_size_of_a_commit_is_reach
   for (auto now = troublemaker::decisions.load(); now < decided_before + 5;
        now = troublemaker::decisions.load())
     troublemaker::decisions.wait(now);
-  at->open();
+  faults_->release_commits();
   (*e)->stop();
   EXPECT_EQ(receipts, 5);
   EXPECT_EQ(log->tail(), log_position(83));
 }
 
 TEST_F(refusals_test, refuses_a_command_over_the_size_limit_whole) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+  auto e = engine::open<troublemaker>(std::make_unique<storage::forwarding_log>(log));
   ASSERT_TRUE(e.has_value());
   const auto large = (*e)->ask<troublemaker>(1, {.ballast = 1'000'000, .times = 70});
   ASSERT_FALSE(large.has_value());
@@ -141,8 +142,8 @@ TEST_F(refusals_test, refuses_a_command_over_the_size_limit_whole) {
   EXPECT_TRUE((*e)->ask<troublemaker>(1, {.ballast = 1'000'000, .times = 60}).has_value());
 }
 
-TEST_F(refusals_test, stages_commands_that_span_many_blocks) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+TEST_F(refusals_test, stages_commands_that_span_many_blocks) { // G133
+  auto e = engine::open<troublemaker>(std::make_unique<storage::forwarding_log>(log));
   ASSERT_TRUE(e.has_value());
   for (std::uint64_t i = 0; i < 200; ++i) {
     const auto made = (*e)->ask<troublemaker>(i % 3, {.throws = i % 2 == 1, .ballast = i * 4'000});
@@ -189,14 +190,15 @@ TEST_F(refusals_test, refuses_commands_while_the_index_is_too_far_behind_and_tak
 
 TEST_F(refusals_test, refuses_unusable_options_and_doubled_categories) {
   const auto no_flight =
-    engine::open<limit_order>(std::make_unique<shared_log>(log), {.max_in_flight = 0});
+    engine::open<limit_order>(std::make_unique<storage::forwarding_log>(log), {.max_in_flight = 0});
   ASSERT_FALSE(no_flight.has_value());
   EXPECT_EQ(no_flight.error().code(), errc::invalid_argument);
-  const auto endless = engine::open<limit_order>(std::make_unique<shared_log>(log),
+  const auto endless = engine::open<limit_order>(std::make_unique<storage::forwarding_log>(log),
                                                  {.repeat_window = limits::max_repeat_window + 1});
   ASSERT_FALSE(endless.has_value());
   EXPECT_NE(endless.error().message().find("repeat_window"), std::string::npos);
-  const auto twice = engine::open<limit_order, limit_order>(std::make_unique<shared_log>(log));
+  const auto twice =
+    engine::open<limit_order, limit_order>(std::make_unique<storage::forwarding_log>(log));
   ASSERT_FALSE(twice.has_value());
   EXPECT_NE(twice.error().message().find("limit_order"), std::string::npos);
   EXPECT_FALSE(engine::open<limit_order>(nullptr).has_value());
@@ -223,8 +225,8 @@ TEST_F(refusals_test, takes_any_number_as_the_limit_of_commands_in_flight) {
 }
 
 // C58
-TEST_F(refusals_test, stores_no_event_that_could_not_be_read_again_but_those_around_it) {
-  auto e = engine::open<troublemaker>(std::make_unique<shared_log>(log));
+TEST_F(refusals_test, stores_no_event_that_could_not_be_read_again_but_those_around_it) { // G127
+  auto e = engine::open<troublemaker>(std::make_unique<storage::forwarding_log>(log));
   EXPECT_EQ((*e)->ask<troublemaker>(1, {})->version, stream_version(1));
   const auto malformed = (*e)->ask<troublemaker>(1, {.ballast = 64, .malformed = true});
   ASSERT_FALSE(malformed.has_value());

@@ -3,6 +3,7 @@
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <caf/all.hpp>
 
@@ -143,7 +144,7 @@ TEST_F(scheduler_test, leaves_the_threads_of_the_caller_where_they_are) {
 TEST_F(scheduler_test, refuses_more_spinning_or_pinned_workers_than_cores) {
   const auto code = [&](const engine_options& options) {
     const auto opened =
-      runtime::engine::open<limit_order>(std::make_unique<shared_log>(log), options);
+      runtime::engine::open<limit_order>(std::make_unique<storage::forwarding_log>(log), options);
     return opened ? errc{} : opened.error().code();
   };
   EXPECT_EQ(code({.workers = cores() + 1, .wait = waiting::spin}), errc::invalid_argument);

@@ -1,8 +1,8 @@
-#include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
 #include "ledger_model.hpp"
 
 #include <acta/runtime/engine.hpp>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/snapshot_store.hpp>
 
 #include <gtest/gtest.h>
@@ -28,16 +28,16 @@ using runtime::outcome;
 using runtime::receipt;
 
 /// Fails its n-th append of records, and none after that: they would be stored, if they came.
-class failing_log final : public shared_log {
+class failing_log final : public storage::forwarding_log {
 public:
   failing_log(std::shared_ptr<storage::event_log> to, std::optional<std::uint64_t> nth)
-      : shared_log(std::move(to)), appends_until_failure_(nth) {}
+      : forwarding_log(std::move(to)), appends_until_failure_(nth) {}
 
   result<log_position> append(std::span<const std::span<const std::byte>> records,
                               std::int64_t recorded_at_ns) override {
     if (!records.empty() && appends_until_failure_ && (*appends_until_failure_)-- == 1)
       return failure(errc::no_space, "failing_log: told to fail");
-    return shared_log::append(records, recorded_at_ns);
+    return forwarding_log::append(records, recorded_at_ns);
   }
 
 private:

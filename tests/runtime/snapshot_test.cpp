@@ -6,6 +6,7 @@
 
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_writer.hpp>
 
@@ -53,7 +54,7 @@ protected:
       const std::lock_guard guard(mutex_);
       warnings.push_back(one);
     };
-    auto opened = engine::open<counter>(std::make_unique<gated_log>(log, gate_), options);
+    auto opened = engine::open<counter>(storage::make_faulty_log(log, faults_), options);
     EXPECT_TRUE(opened) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
@@ -119,7 +120,7 @@ protected:
 
   std::shared_ptr<storage::event_log> log;
   std::shared_ptr<storage::snapshot_store> snapshots;
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
   std::vector<error> warnings;
 
 private:
@@ -298,7 +299,7 @@ public:
   slow_snapshots(std::shared_ptr<storage::snapshot_store> to, std::shared_ptr<gate> at)
       : to_(std::move(to)), gate_(std::move(at)) {}
   result<void> save(std::span<const storage::snapshot_to_save> all) override {
-    (void)gate_->pass();
+    gate_->pass();
     return to_->save(all);
   }
   result<void> read(const stream_id& stream, const storage::snapshot_criteria& criteria,
@@ -369,12 +370,11 @@ TEST_P(snapshot_test, is_not_saved_if_the_commit_of_its_events_fails) { // I5
   {
     auto e = open_every(1);
     ASSERT_TRUE(e->ask<counter>(7, add{}));
-    gate_->fail_append(1);
+    faults_->fail_next_commit();
     EXPECT_EQ(e->ask<counter>(7, add{}).error().code(), errc::commit_failed);
     EXPECT_EQ(e->ask<counter>(7, add{}).error().code(), errc::commit_failed);
   }
   EXPECT_EQ(saved(), std::vector<std::uint64_t>{1});
-  gate_ = std::make_shared<gate>();
   EXPECT_EQ(loaded_sum(), 1);
   EXPECT_TRUE(warnings.empty());
 }

@@ -3,6 +3,7 @@
 #include "../support/alarm_fixture.hpp"
 
 #include <acta/storage/archive.hpp>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/timer_checkpoint.hpp>
 #include <acta/storage/verify.hpp>
 
@@ -290,7 +291,8 @@ TEST_P(timer_checkpoint_test, keeps_the_timers_of_aggregates_that_an_engine_does
     std::vector<std::string> warned;
     runtime::engine_options options{.deterministic_seed = 1, .clock = &now};
     options.warning = [&](const error& one) { warned.push_back(one.message()); };
-    auto other = runtime::engine::open<sleeper>(std::make_unique<shared_log>(log), options);
+    auto other =
+      runtime::engine::open<sleeper>(std::make_unique<storage::forwarding_log>(log), options);
     ASSERT_TRUE(other) << other.error().message();
     now.advance_ns(5'000);
     (*other)->run_until_idle();

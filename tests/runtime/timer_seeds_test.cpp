@@ -1,10 +1,10 @@
 // Timers in whatever order things happen: a deterministic engine, killed and opened again.
 #include "../support/alarm.hpp"
-#include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/runtime/timer_generated.h>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/truncation.hpp>
 
@@ -116,8 +116,8 @@ private:
       ASSERT_TRUE(opened) << opened.error().message();
       log_ = std::move(*opened);
     }
-    gate_ = std::make_shared<gate>();
-    auto opened = engine::open<alarm>(std::make_unique<gated_log>(log_, gate_),
+    faults_ = std::make_shared<storage::log_faults>();
+    auto opened = engine::open<alarm>(storage::make_faulty_log(log_, faults_),
                                       {.deterministic_seed = seed_ * 8 + lifetime,
                                        .max_in_flight = 1 + draw(20),
                                        .snapshot_every = 1 + draw(6),
@@ -129,7 +129,7 @@ private:
 
   void live() {
     if (draw(3) == 0)
-      gate_->fail_append(1 + static_cast<int>(draw(20)));
+      faults_->fail_commit(1 + draw(20));
     const auto actions = 10 + draw(30);
     for (std::uint64_t i = 0; i < actions && !testing::Test::HasFailure(); ++i) {
       act();
@@ -201,7 +201,7 @@ private:
   scratch_directory directory_;
   std::shared_ptr<storage::event_log> log_;
   std::shared_ptr<storage::snapshot_store> snapshots_;
-  std::shared_ptr<gate> gate_;
+  std::shared_ptr<storage::log_faults> faults_;
   std::unique_ptr<engine> engine_;
 };
 

@@ -243,11 +243,10 @@ TEST_P(timers_test, may_set_and_cancel_others_by_what_it_does) {
 TEST_P(timers_test, fires_after_the_store_is_opened_again_where_its_commit_failed) { // I5
   open();
   ASSERT_TRUE(set(7, bell::first, 2'000));
-  gate_->fail_append(1);
+  faults_->fail_next_commit();
   run_to(2'000);
   EXPECT_TRUE(engine->failed());
   EXPECT_EQ(rung(), rings{});
-  gate_ = std::make_shared<gate>();
   reopen();
   engine->run_until_idle();
   EXPECT_EQ(rung(), (rings{{7, 1, 2'000}}));
@@ -256,9 +255,8 @@ TEST_P(timers_test, fires_after_the_store_is_opened_again_where_its_commit_faile
 TEST_P(timers_test, is_not_there_where_the_commit_failed_that_set_it) { // I5
   open();
   ASSERT_TRUE(set(7, bell::second, 3'000));
-  gate_->fail_append(1);
+  faults_->fail_next_commit();
   EXPECT_FALSE(set(7, bell::first, 2'000));
-  gate_ = std::make_shared<gate>();
   reopen();
   run_to(9'000);
   EXPECT_EQ(rung(), (rings{{7, 2, 9'000}}));

@@ -1,11 +1,11 @@
 // Aggregates whose streams are truncated or removed: by their engine, or while it is closed.
 #include "../support/counter.hpp"
-#include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_writer.hpp>
 #include <acta/storage/verify.hpp>
@@ -53,7 +53,7 @@ protected:
 
   [[nodiscard]] std::unique_ptr<engine> open(engine_options options = {}) {
     options.snapshots = snapshots;
-    auto opened = engine::open<counter>(std::make_unique<gated_log>(log, gate_), options);
+    auto opened = engine::open<counter>(storage::make_faulty_log(log, faults_), options);
     EXPECT_TRUE(opened) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
@@ -109,7 +109,7 @@ protected:
   const stream_id seven{category_id(1), 7};
   std::shared_ptr<storage::event_log> log;
   std::shared_ptr<storage::snapshot_store> snapshots;
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
 
 private:
   scratch_directory directory_;
@@ -242,7 +242,7 @@ TEST_P(truncation_test, goes_on_one_after_the_other) {
   EXPECT_EQ(log->tail(), log_position(40));
 }
 
-TEST_P(truncation_test, leaves_repeats_their_first_receipt) { // I8
+TEST_P(truncation_test, leaves_repeats_their_first_receipt) { // I8, B46
   auto e = open();
   std::vector<runtime::receipt> first;
   const auto send = [&](std::uint64_t id) {
@@ -267,7 +267,7 @@ TEST_P(truncation_test, leaves_repeats_their_first_receipt) { // I8
   EXPECT_EQ(sum(*e), 3);
 }
 
-TEST_P(truncation_test, of_all_begins_the_aggregate_anew) { // E88, E91
+TEST_P(truncation_test, of_all_begins_the_aggregate_anew) { // E88, E91, B46, G148
   auto e = open();
   const auto send = [&](std::uint64_t id) {
     return e->ask<counter>(7, add{.amount = 3}, {command_id::of(1, id)});
@@ -324,14 +324,13 @@ TEST_P(truncation_test, that_is_not_committed_has_not_happened) { // I5
     {
       const auto e = open();
       ASSERT_TRUE(e->ask<counter>(key, add{}));
-      gate_->fail_append(1);
+      faults_->fail_next_commit();
       const auto failed = removes ? e->remove<counter>(key) : e->truncate<counter>(key);
       ASSERT_FALSE(failed);
       EXPECT_EQ(failed.error().code(), errc::commit_failed);
       EXPECT_EQ(e->truncate<counter>(key).error().code(), errc::commit_failed);
       EXPECT_EQ(e->ask<counter>(key, add{}).error().code(), errc::commit_failed);
     }
-    gate_ = std::make_shared<gate>();
     const auto e = open();
     EXPECT_EQ(read(*e, key), history(1, 1));
     EXPECT_EQ(sum(*e, key), 1);
@@ -342,7 +341,7 @@ TEST_P(truncation_test, that_is_not_committed_has_not_happened) { // I5
 /// Commands, removals and truncations in a random order, by two threads, of counters that come and
 /// go; engines that end, some with a failed commit; snapshots that are deleted. What is to be is
 /// kept beside it, by the outcomes.
-TEST_P(truncation_test, changes_nothing_that_commands_can_see) { // I1, I2, I4, I5
+TEST_P(truncation_test, changes_nothing_that_commands_can_see) { // I1, I2, I4, I5, G148
   constexpr std::uint64_t keys = 6;
   std::array<std::int64_t, keys> sums{};      // the committer's, but between two engines
   std::array<std::uint64_t, keys> versions{}; // the same
@@ -351,7 +350,7 @@ TEST_P(truncation_test, changes_nothing_that_commands_can_see) { // I1, I2, I4, 
   for (int round = 0; round < 12; ++round) {
     auto e = open({.workers = 2, .snapshot_every = round % 3 == 0 ? 0U : 4U});
     if (round % 4 == 3)
-      gate_->fail_append(static_cast<int>(random() % 60 + 1));
+      faults_->fail_commit(random() % 60 + 1);
     std::atomic<bool> done = false;
     std::thread truncating([&, draw = std::mt19937_64(random())]() mutable {
       while (!done)
@@ -389,7 +388,7 @@ TEST_P(truncation_test, changes_nothing_that_commands_can_see) { // I1, I2, I4, 
     done = true;
     truncating.join();
     e.reset();
-    gate_ = std::make_shared<gate>();
+    faults_ = std::make_shared<storage::log_faults>();
     if (random() % 2 == 0)
       delete_snapshots();
     const auto found = storage::verify(*log);

@@ -1,7 +1,7 @@
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/schema.hpp>
 
 #include "../support/any_log.hpp"
-#include "../support/log_doubles.hpp"
 #include "../support/raw_store.hpp"
 #include "../support/schemas.hpp"
 
@@ -18,12 +18,12 @@ namespace {
 using tests::binary_schema;
 
 /// Counts what is written.
-class counting_log final : public tests::shared_log {
+class counting_log final : public storage::forwarding_log {
 public:
-  using shared_log::shared_log;
+  using forwarding_log::forwarding_log;
   result<void> put_schemas(std::span<const event_schema> schemas) override {
     written += schemas.size();
-    return shared_log::put_schemas(schemas);
+    return forwarding_log::put_schemas(schemas);
   }
   std::size_t written = 0;
 };

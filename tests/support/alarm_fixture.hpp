@@ -1,11 +1,11 @@
 #pragma once
 
 #include "alarm.hpp"
-#include "log_doubles.hpp"
 #include "scratch_directory.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -69,7 +69,7 @@ protected:
       warnings.push_back(one.message());
     };
     auto opened =
-      runtime::engine::open<alarm>(std::make_unique<gated_log>(log, gate_), std::move(options));
+      runtime::engine::open<alarm>(storage::make_faulty_log(log, faults_), std::move(options));
     ASSERT_TRUE(opened) << opened.error().message();
     engine = std::move(*opened);
   }
@@ -106,7 +106,7 @@ protected:
   manual_clock now{1'000};
   std::uint64_t seed = 1;
   std::shared_ptr<storage::event_log> log;
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
   std::vector<std::string> warnings;
   std::unique_ptr<runtime::engine> engine;
 };

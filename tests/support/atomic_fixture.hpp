@@ -1,11 +1,11 @@
 #pragma once
 
 #include "counter.hpp"
-#include "log_doubles.hpp"
 #include "wallet.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/snapshot_store.hpp>
 
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ protected:
   std::unique_ptr<runtime::engine> open(runtime::engine_options options = {}) {
     options.snapshots = snapshots_;
     auto opened =
-      runtime::engine::open<counter, wallet>(std::make_unique<gated_log>(log, gate_), options);
+      runtime::engine::open<counter, wallet>(storage::make_faulty_log(log, faults_), options);
     EXPECT_TRUE(opened.has_value()) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
@@ -57,7 +57,7 @@ protected:
   }
 
   std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
   std::shared_ptr<storage::snapshot_store> snapshots_ = std::move(*storage::open_snapshots(*log));
 };
 

@@ -2,9 +2,9 @@
 
 #include "any_log.hpp"
 #include "cart.hpp"
-#include "log_doubles.hpp"
 
 #include <acta/runtime/engine.hpp>
+#include <acta/storage/faulty_log.hpp>
 #include <acta/storage/stream_writer.hpp>
 
 #include <cstdint>
@@ -50,7 +50,7 @@ protected:
 
   [[nodiscard]] result<std::unique_ptr<runtime::engine>>
   open(std::vector<domain::upcaster> upcasters = cart::upcasters()) {
-    return runtime::engine::open<basket>(std::make_unique<shared_log>(shared_),
+    return runtime::engine::open<basket>(std::make_unique<storage::forwarding_log>(shared_),
                                          {.upcasters = std::move(upcasters)});
   }
 

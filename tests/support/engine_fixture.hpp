@@ -1,10 +1,9 @@
 #pragma once
 
-#include "log_doubles.hpp"
-
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -25,7 +24,7 @@ class engine_fixture : public testing::Test {
 protected:
   std::unique_ptr<runtime::engine> open(const runtime::engine_options& options = {}) {
     auto opened = runtime::engine::open<domain::trading::limit_order, domain::trading::instrument>(
-      std::make_unique<gated_log>(log, gate_), options);
+      storage::make_faulty_log(log, faults_), options);
     EXPECT_TRUE(opened.has_value()) << opened.error().message();
     return opened ? std::move(*opened) : nullptr;
   }
@@ -48,7 +47,7 @@ protected:
   }
 
   std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
 };
 
 } // namespace acta::tests

@@ -1,11 +1,11 @@
 #pragma once
 
 #include "desk.hpp"
-#include "log_doubles.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/runtime/process_manager.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ protected:
   void open(runtime::engine_options options = {}) {
     options.workers = options.workers == 0 ? 2 : options.workers;
     auto opened = runtime::engine::open<desk, wallet, runtime::process_journal>(
-      std::make_unique<gated_log>(log, gate_), options);
+      storage::make_faulty_log(log, faults_), options);
     ASSERT_TRUE(opened) << opened.error().message();
     engine_ = std::move(*opened);
   }
@@ -98,7 +98,7 @@ protected:
   using steps = std::vector<std::string>;
 
   std::shared_ptr<storage::event_log> log = storage::make_memory_log();
-  std::shared_ptr<gate> gate_ = std::make_shared<gate>();
+  std::shared_ptr<storage::log_faults> faults_ = std::make_shared<storage::log_faults>();
   std::unique_ptr<runtime::engine> engine_;
   std::unique_ptr<manager> clerk_; // ends before the engine
 
