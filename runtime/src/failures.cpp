@@ -36,10 +36,13 @@ void failures::recovery_failed(const stream_id& stream, const error& why) {
   std::uint32_t attempts = 0;
   {
     const std::lock_guard guard(mutex_);
+    if (troubles_.size() == limits::max_held_back && !troubles_.contains(stream))
+      troubles_.erase(troubles_.begin());
     auto& now = troubles_[stream];
     attempts = ++now.attempts;
     now.retry_at_ns = options_.clock->now_ns() + backoff(attempts).count();
     now.why = why;
+    ensure(troubles_.size() <= limits::max_held_back, "what is held back is bounded");
     count_.store(troubles_.size(), std::memory_order_relaxed);
   }
   if (options_.watch)

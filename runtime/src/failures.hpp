@@ -42,7 +42,7 @@ private:
 
   const engine_options& options_;
   mutable std::mutex mutex_;
-  std::unordered_map<stream_id, trouble, hash_of> troubles_;
+  std::unordered_map<stream_id, trouble, hash_of> troubles_; ///< limits::max_held_back of them.
   std::atomic<std::size_t> count_{0}; ///< Of troubles_. Seen late, an aggregate is tried once more.
 };
 

@@ -75,6 +75,11 @@ inline constexpr std::size_t default_max_recoveries = 64;
 inline constexpr std::chrono::milliseconds first_recovery_backoff{100};
 inline constexpr std::chrono::milliseconds max_recovery_backoff{30'000};
 
+/// Aggregates that an engine remembers as not to be loaded again at once: some 300 bytes each with
+/// the reason, 5 MB. So many are not damaged one by one: it is their disk. With one more, any of
+/// them is forgotten, and so tried again with its next command, after 100 ms at first again.
+inline constexpr std::size_t max_held_back = 16'384;
+
 /// Aggregates are dropped until so much of engine_options::memory_budget is taken, in 64ths, once
 /// 60 of them are: so the budget is not reached while they are looked for, and the search, which
 /// looks at every aggregate, is worth it.
