@@ -22,7 +22,7 @@ TEST(stream_id, keeps_an_integer_key_whole) {
   EXPECT_EQ(order.to_string("order"), "order/18364758544493064720");
 }
 
-TEST(stream_id, takes_text_keys_of_1_to_64_bytes) {
+TEST(stream_id, takes_text_keys_of_1_to_64_bytes) { // G138
   EXPECT_FALSE(stream_id::from_text(category_id(1), ""));
   EXPECT_FALSE(stream_id::from_text(category_id(1), std::string(65, 'x')));
   const auto longest = stream_id::from_text(category_id(1), std::string(64, 'x'));

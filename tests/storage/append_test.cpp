@@ -246,6 +246,17 @@ TEST_P(append_test, refuses_steps_that_make_no_sense_whole) { // A11, A31, A34
   EXPECT_TRUE(append(order, at(0))) << "the stream is at its old version";
 }
 
+TEST_P(append_test, is_repeated_where_only_its_command_id_is_the_same) { // B40, B42
+  const std::array step{stream_append{order, any, {&event, 1}}};
+  const std::array first{stream_append{order, none, {&event, 1}}};
+  const auto command = command_id::of(1, 1);
+  ASSERT_TRUE(writer->append(first, command));
+  EXPECT_EQ(writer->append(first, command).error().code(), errc::wrong_version)
+    << "who appends without an engine says which version he expects";
+  ASSERT_TRUE(writer->append(step, command));
+  EXPECT_EQ(version(order), 2U);
+}
+
 TEST_P(append_test, keeps_streams_apart_whose_hashes_collide) { // A25
   std::unordered_map<std::uint64_t, std::uint64_t> seen; // the 30 bits an index looks at -> key
   std::uint64_t key = 1;

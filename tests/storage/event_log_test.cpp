@@ -215,7 +215,7 @@ TEST_P(event_log_test, has_an_index_that_finds_a_command_cut_off) {
     << indexed.error().message();
 }
 
-TEST_P(event_log_test, has_an_index_that_finds_gaps_in_a_stream) {
+TEST_P(event_log_test, has_an_index_that_finds_gaps_in_a_stream) { // G125
   append(1, 1, 1);
   append(1, 3, 1);
   const auto opened = storage::stream_index::open(*log);

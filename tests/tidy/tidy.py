@@ -115,6 +115,38 @@ def check_snippets(root, sources):
                 yield f"{page}: in no example: {snippet.strip().splitlines()[0]}"
 
 
+TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)([^\n]*)", re.M)
+ITEM = re.compile(r"\b[A-H]\d+\b")  # those of the table; I1 to I9 are invariants
+NAMED_TEST = re.compile(r"`(\w+\.\w+)`")
+
+
+def tests_and_items(text):
+    """Each test of a file, and the items it says it shows: beside it, or in the comment above it."""
+    for found in TEST.finditer(text):
+        above = re.search(r"(?:^//[^\n]*\n)*\Z", text[:found.start()], re.M).group()
+        below = re.match(r"(?:\n +//[^\n]*)*", text[found.end():]).group()
+        comment = above + found[3].partition("//")[2] + below
+        yield f"{found[1]}.{found[2]}", set(ITEM.findall(comment))
+
+
+def check_conformance(page, sources):
+    """The table names tests that there are, and each that says it shows an item."""
+    shown = {}
+    for name, text in sources.items():
+        if name.startswith("tests/"):
+            for test, items in tests_and_items(text):
+                shown.setdefault(test, set()).update(items)
+    rows = dict(re.findall(r"^\| ([A-H]\d+) (\|.*)$", page, re.M))
+    named = {item: set(NAMED_TEST.findall(row)) for item, row in rows.items()}
+    for item, tests in named.items():
+        for test in sorted(tests - shown.keys()):
+            yield f"docs/conformance.md: {item}: no test is called {test}"
+    for test, items in shown.items():
+        for item in sorted(items):
+            if test not in named.get(item, ()):
+                yield f"docs/conformance.md: {item} does not name {test}, which says it shows it"
+
+
 def check_tree(root):
     listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others",
                              "--exclude-standard", "*.hpp", "*.cpp"],
@@ -127,6 +159,7 @@ def check_tree(root):
     yield from check_ensures(sources)
     yield from check_folders(root)
     yield from check_snippets(root, sources)
+    yield from check_conformance((root / "docs/conformance.md").read_text(), sources)
 
 
 def self_test():
@@ -153,6 +186,11 @@ def self_test():
     for name, text in bad.items():
         assert problems(name, text), f"nothing found in {name}"
     assert list(check_ensures({"storage/src/a.cpp": "x\n" * 1000, "runtime/src/a.cpp": "x\n"}))
+    test = "// A1\nTEST(one, works) { // B2\n  // C3\n  f();\n}\n"
+    rows = "| A1 | x | `one.works` |\n| B2 | x | `one.works` |\n| C3 | x | `one.works` |\n"
+    assert not list(check_conformance(rows, {"tests/a.cpp": test}))
+    assert list(check_conformance(rows.replace("one", "two"), {"tests/a.cpp": test}))
+    assert len(list(check_conformance("", {"tests/a.cpp": test}))) == 3
     assert not problems("runtime/src/caf/a.cpp", "#include <caf/all.hpp>\n")
     assert not problems("runtime/include/acta/runtime/caf.hpp",
                         "#pragma once\n#include <caf/actor.hpp>\n")
