@@ -29,6 +29,7 @@ using runtime::process_journal;
 class process_resume_test : public process_fixture {
 protected:
   void SetUp() override { open_store(); }
+  void TearDown() override { close(); } // before the clock
 
   void open_store() {
     auto opened = storage::open_log(store());
@@ -168,6 +169,20 @@ TEST_F(process_resume_test, is_not_taken_for_new_where_it_noted_nothing_but_its_
   truncate_all({1});
   archive_before(at);
   EXPECT_EQ(refusal().code(), errc::not_found);
+}
+
+TEST_F(process_resume_test, goes_on_from_a_note_of_an_older_program) {
+  open_in_steps();
+  const auto at = ask({deed::start, 1, 5});
+  ASSERT_TRUE(engine_->ask<process_journal>(journal(), runtime::settle_process{at.value()}));
+  start();
+  engine_->run_until_idle();
+  EXPECT_EQ(moved(), steps{}) << "it was settled";
+  asks({deed::must_continue, 1, 1});
+  EXPECT_EQ(moved(), steps{"1:+6"});
+  truncate_all({1});
+  archive_before(at.next());
+  EXPECT_EQ(refusal().code(), errc::not_found) << "its states are made from position 1 on";
 }
 
 TEST_F(process_resume_test, does_not_write_for_each_event_that_is_not_for_it) {
