@@ -53,6 +53,7 @@ protected:
   void close() {
     clerk_.reset();
     engine_.reset();
+    snapshot_.reset(); // of what records() returned, before the log is closed
   }
   void restart() {
     close();
