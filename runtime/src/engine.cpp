@@ -546,6 +546,10 @@ const upcasters& engine::upcasters() const noexcept {
   return implementation_->shared().upcasters;
 }
 
+const acta::clock& engine::clock() const noexcept {
+  return *implementation_->shared().options.clock;
+}
+
 engine_counters engine::counters() const noexcept {
   const auto& shared = implementation_->shared();
   return {.commits = shared.committer->commits(),

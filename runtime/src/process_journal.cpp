@@ -26,9 +26,11 @@ write(flatbuffers::FlatBufferBuilder& builder, const failed_command& one) {
 
 domain::decision process_journal::decide(const state& now, const settle_process& command,
                                          out& events) {
-  if (command.position > now.settled)
-    events.emit<process_settled>(
-      [&](auto& builder) { return Createprocess_settled(builder, command.position); });
+  const bool is_first = now.settled == 0 && now.from == 0;
+  if (command.position > now.settled || is_first)
+    events.emit<process_settled>([&](auto& builder) {
+      return Createprocess_settled(builder, command.position, command.from);
+    });
   return domain::accept();
 }
 
@@ -45,6 +47,7 @@ process_journal::decide(const state& now, const read_process_progress&, out&) {
 
 void process_journal::evolve(state& now, const process_settled& event) noexcept {
   now.settled = event.position();
+  now.from = event.from();
   std::erase_if(now.failed, [&](const auto& one) { return one.position <= now.settled; });
 }
 
@@ -58,11 +61,11 @@ process_journal::save(const state& now, flatbuffers::FlatBufferBuilder& builder)
   failed.reserve(now.failed.size());
   for (const auto& one : now.failed)
     failed.push_back(write(builder, one));
-  return Createprocess_journal_state(builder, now.settled, builder.CreateVector(failed));
+  return Createprocess_journal_state(builder, now.settled, builder.CreateVector(failed), now.from);
 }
 
 process_journal::state process_journal::load(const snapshot& saved) {
-  state made{.settled = saved.settled(), .failed = {}};
+  state made{.settled = saved.settled(), .failed = {}, .from = saved.from()};
   if (saved.failed() != nullptr)
     for (const auto* one : *saved.failed())
       made.failed.push_back(read(*one));

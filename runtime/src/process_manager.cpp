@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <span>
@@ -31,7 +32,7 @@ command_id event_id(log_position position) noexcept {
   return command_id::of(name, position.value());
 }
 
-class process_manager::implementation : public process_runner {
+class process_manager::implementation final : public process_runner {
 public:
   using process_runner::process_runner;
 };
@@ -57,9 +58,10 @@ namespace {
   return {};
 }
 
-/// What it has noted; at least that it keeps silent about what came before it.
+/// What it has noted. Of a manager that is new, where it begins, before anything else: what is
+/// archived from then on is not to be passed over as if it had never been there.
 [[nodiscard]] result<process_progress> progress_of(engine& on, std::string_view name,
-                                                   log_position silent_until) {
+                                                   log_position silent_until, log_position first) {
   constexpr command_options patient{.wait_for_room = std::chrono::seconds(10)};
   const auto journal = *stream_id::from_text(on.category<process_journal>(), name);
   auto read = on.ask<process_journal>(journal, read_process_progress{}, patient);
@@ -67,12 +69,23 @@ namespace {
     return failure(read);
   ensure(read->reply.has_value(), "what is no repeat has a reply");
   auto progress = std::move(*read->reply);
-  if (progress.settled != 0 || silent_until == log_position())
+  const bool is_new = progress == process_progress();
+  if (progress.from == 0)
+    progress.from = is_new ? first.value() : 1;
+  if (log_position(progress.from) < first)
+    return failure(errc::not_found,
+                   fmt::format("process manager '{}': it goes on from position {}, which was "
+                               "archived: the log begins at {}. Open a backup from before that, or "
+                               "let it begin there as a new one: remove its journal, {}",
+                               name, progress.from, first.value(),
+                               journal.to_string(process_journal::category)));
+  if (!is_new)
     return progress;
-  if (auto noted = on.ask<process_journal>(journal, settle_process{silent_until.value()}, patient);
-      !noted)
+  progress.settled = std::max(silent_until.value(), first.value() - 1);
+  auto noted =
+    on.ask<process_journal>(journal, settle_process{progress.settled, progress.from}, patient);
+  if (!noted)
     return failure(noted);
-  progress.settled = silent_until.value();
   return progress;
 }
 
@@ -88,12 +101,14 @@ process_manager::start(engine& on, std::unique_ptr<detail::process_type> type,
                        const process_options& options) {
   if (auto checked = check(on, *type, options); !checked)
     return failure(checked);
-  auto progress = progress_of(on, type->name(), options.silent_until);
-  if (!progress)
-    return failure(progress);
-  auto snapshot = on.log().snapshot(); // behind the progress: it has all that was sent until then
+  auto snapshot = on.log().snapshot();
   if (!snapshot)
     return failure(snapshot);
+  auto progress = progress_of(on, type->name(), options.silent_until, (*snapshot)->first());
+  if (!progress)
+    return failure(progress);
+  if (auto now = (*snapshot)->refresh(); !now) // it is to have all that was sent before
+    return failure(now);
   auto made = std::make_unique<implementation>(on, std::move(type), options, std::move(*progress),
                                                std::move(*snapshot));
   if (auto checked = made->check(); !checked)

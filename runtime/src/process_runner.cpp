@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -43,18 +44,23 @@ process_runner::process_runner(engine& on, std::unique_ptr<detail::process_type>
                                std::unique_ptr<storage::log_snapshot> snapshot)
     : engine_(on), type_(std::move(type)), options_(options),
       journal_(journal_of(on, type_->name())), reader_(on, *type_, std::move(snapshot)),
-      silent_until_(progress.settled), known_until_(reader_.tail()), collected_(silent_until_),
-      noted_failures_(std::move(progress.failed)), noted_(silent_until_) {
+      next_(progress.from), silent_until_(progress.settled), known_until_(reader_.tail()),
+      collected_(silent_until_), noted_failures_(std::move(progress.failed)),
+      noted_(silent_until_) {
   ensure(options_.max_under_way != 0 && options_.note_every != 0, "options were checked");
+  ensure(progress.from != 0, "a manager that was started has noted where it begins");
 }
 
 void process_runner::start() {
   actor_.emplace(engine_.system(), [this] { return run(); });
   subscription_ = engine_.on_tail([this](log_position) { actor_->wake(); });
+  is_told_of_moves_.store(engine_.clock().add_listener(*this), std::memory_order_relaxed);
   actor_->wake();
 }
 
 process_runner::~process_runner() {
+  if (is_told_of_moves_.load(std::memory_order_relaxed))
+    engine_.clock().remove_listener(*this);
   subscription_.reset();
   std::unique_lock lock(mutex_);
   stopping_ = true;
@@ -127,17 +133,19 @@ result<void> process_runner::take_outcomes() {
   if (is_room) // for those who found none, sooner than they would look
     for (const auto& of : waiting_)
       if (auto& waits = *of->second.busy; std::exchange(waits.backoffs, 0) != 0)
-        waits.due = std::min(waits.due, after_backoff(0));
+        waits.rest = std::min(waits.rest, backoff(0), [](const pause& a, const pause& b) {
+          return a.until_ns < b.until_ns;
+        });
   return {};
 }
 
 result<void> process_runner::send_what_is_due() {
   if (waiting_.empty())
     return {};
-  const auto now = after({});
+  const auto now = now_ns();
   std::vector<instances::iterator> now_due;
   std::erase_if(waiting_, [&](const auto& of) {
-    const bool is_due = of->second.busy->due <= now;
+    const bool is_due = of->second.busy->rest.is_over(now);
     if (is_due)
       now_due.push_back(of);
     return is_due;
@@ -195,7 +203,9 @@ result<bool> process_runner::take(const found_event& found) {
   std::uint32_t index = 0;
   std::vector<instances::iterator> busy;
   for (const auto& one : *routes) {
-    auto of = instances_.try_emplace(one.instance).first;
+    const auto [of, is_new] = instances_.try_emplace(one.instance);
+    if (is_new)
+      begun_.insert(of->second.began = found.seen.origin.position);
     auto commands = handle(of, found);
     if (!commands)
       return failure(commands);
@@ -234,6 +244,10 @@ result<void> process_runner::leave_handled(std::vector<domain::route>& routes,
   std::vector<domain::route> handled;
   for (auto& one : routes) {
     const auto is_it = domain::is_handled(one, instances_.contains(one.instance));
+    const bool was_before =
+      origin.position <= silent_until_ && one.what == domain::route::kind::must_continue;
+    if (!is_it && was_before) // it was there, and has come to its end since
+      continue;
     if (!is_it)
       return failure(is_it.error().code(), fmt::format("{}: {}; the manager stops before the event",
                                                        name_of(origin), is_it.error().message()));
@@ -261,7 +275,7 @@ void process_runner::begin(instances::iterator of, const found_event& found, boo
   if (commands.empty()) {
     type_->evolve(of->second.state, found.seen);
     if (is_last)
-      instances_.erase(of);
+      forget(of);
     return;
   }
   auto next = type_->copy(of->second.state);
@@ -372,7 +386,7 @@ result<void> process_runner::settle(instances::iterator of, outcome&& how) {
   const auto& why = how.error();
   if (is_transient(why.code())) {
     waiting_.push_back(of);
-    step.due = after_backoff(step.backoffs++);
+    step.rest = backoff(step.backoffs++);
     return {};
   }
   if (is_the_engines(why.code()) || step.answer)
@@ -390,7 +404,7 @@ result<void> process_runner::decide_failure(instances::iterator of, const error&
     case failure_action::stop: break;
     case failure_action::retry:
       waiting_.push_back(of);
-      step.due = after(answer->after);
+      step.rest = pause_for(answer->after);
       return {};
     case failure_action::skip:
     case failure_action::instead:
@@ -419,16 +433,23 @@ result<void> process_runner::act(instances::iterator of, detail::failure_answer&
 }
 
 void process_runner::end(instances::iterator of) {
-  auto& [state, busy] = of->second;
+  auto& [state, began, busy] = of->second;
   const auto at = open_.find(busy->origin.position);
   ensure(at != open_.end(), "an event is open until its commands are settled");
   open_.erase(at);
   if (busy->is_last) {
-    instances_.erase(of);
+    forget(of);
     return;
   }
   state = std::move(busy->next);
   busy.reset();
+}
+
+void process_runner::forget(instances::iterator of) {
+  const auto began = begun_.find(of->second.began);
+  ensure(began != begun_.end(), "an instance began somewhere");
+  begun_.erase(began);
+  instances_.erase(of);
 }
 
 result<detail::failure_answer> process_runner::ask_policy(const instance& of,
@@ -471,64 +492,75 @@ void process_runner::publish() {
   moved_.notify_all();
 }
 
-/// Now and then, and when everything is settled and something was that left no trace.
-void process_runner::note_progress() {
-  const auto reached = settled();
+/// Now and then, and when everything is settled and something was that left no trace. Without an
+/// event more seldom: there is little to note, above all not that the last note was stored.
+bool process_runner::is_time_to_note() const noexcept {
+  const auto read = next_.value() - 1;
+  if (read <= noted_.value())
+    return false;
   const bool rests = open_.empty() && next_ > reader_.tail();
-  if (noting_ || reached <= noted_ || after({}) < note_due_)
+  const auto notes = (read - noted_.value()) / options_.note_every;
+  return notes >= (saw_event_ ? 1 : limits::process_idle_notes) || (rests && stored_nothing_);
+}
+
+/// The states behind all that was read, and nothing else, come from the instances of now: so it is
+/// now that the note is made up. It waits until what they have sent is settled.
+void process_runner::note_progress() {
+  if (!note_ && is_time_to_note()) {
+    const auto from = begun_.empty() ? next_ : *begun_.begin();
+    note_ = {.position = next_.value() - 1, .from = from.value()};
+    saw_event_ = false;
+    stored_nothing_ = false;
+  }
+  if (!note_ || is_noting_ || settled().value() < note_->position || !note_rest_.is_over(now_ns()))
     return;
-  // Without an event there is nothing to note; above all not that the last note was stored.
-  const bool is_time = saw_event_ && reached.value() - noted_.value() >= options_.note_every;
-  if (!is_time && !(rests && stored_nothing_))
-    return;
-  noting_ = reached;
-  saw_event_ = false;
-  stored_nothing_ = false;
+  is_noting_ = true;
   tell(std::nullopt, [&](outcome_handler handler) {
-    return engine_.tell<process_journal>(journal_, settle_process{reached.value()},
-                                         std::move(handler));
+    return engine_.tell<process_journal>(journal_, *note_, std::move(handler));
   });
 }
 
 result<void> process_runner::settle_note(outcome&& how) {
-  ensure(noting_.has_value(), "a note is settled once");
-  const auto reached = *std::exchange(noting_, std::nullopt);
+  ensure(note_.has_value() && is_noting_, "a note is settled once");
+  is_noting_ = false;
   if (how) {
-    noted_ = reached;
+    noted_ = log_position(std::exchange(note_, std::nullopt)->position);
     note_backoffs_ = 0;
     return {};
   }
-  stored_nothing_ = true;
   if (!is_transient(how.error().code()))
     return failure(how);
-  note_due_ = after_backoff(note_backoffs_++);
+  note_rest_ = backoff(note_backoffs_++);
   return {};
 }
 
-/// Wakes this when the first of what waits is due.
-void process_runner::set_alarm() {
-  const auto now = after({});
-  std::optional<time_point> first;
-  for (const auto& of : waiting_)
-    first = std::min(first.value_or(time_point::max()), of->second.busy->due);
-  if (note_due_ > now)
-    first = std::min(first.value_or(time_point::max()), note_due_);
-  if (!first || (alarm_ && *alarm_ > now && *alarm_ <= *first))
-    return;
-  alarm_ = first;
-  actor_->wake_after(std::max(*first - now, time_point::duration::zero()));
+process_runner::pause process_runner::pause_for(std::chrono::nanoseconds delay) const noexcept {
+  constexpr auto never = std::numeric_limits<std::int64_t>::max();
+  const auto now = now_ns();
+  const bool ends = delay.count() <= never - std::max<std::int64_t>(now, 0);
+  return {.since_ns = now, .until_ns = ends ? now + delay.count() : never};
 }
 
-process_runner::time_point process_runner::after(std::chrono::nanoseconds delay) const {
-  return actor_->time_passes() ? std::chrono::steady_clock::now() + delay : time_point();
-}
-
-process_runner::time_point process_runner::after_backoff(unsigned times) const {
+process_runner::pause process_runner::backoff(unsigned times) const noexcept {
   constexpr unsigned doublings = 10;
   static_assert(limits::first_process_backoff * (1U << doublings) >= limits::max_process_backoff);
-  return after(std::min<std::chrono::nanoseconds>(limits::first_process_backoff
-                                                    * (1U << std::min(times, doublings)),
-                                                  limits::max_process_backoff));
+  return pause_for(std::min<std::chrono::nanoseconds>(limits::first_process_backoff
+                                                        * (1U << std::min(times, doublings)),
+                                                      limits::max_process_backoff));
+}
+
+/// Wakes this when the first of what waits is due; not by a clock that says when it moves.
+void process_runner::set_alarm() {
+  if (is_told_of_moves_.load(std::memory_order_relaxed))
+    return;
+  constexpr auto never = std::numeric_limits<std::int64_t>::max();
+  const bool note_waits = note_ && !is_noting_ && settled().value() >= note_->position;
+  auto first = note_waits ? note_rest_.until_ns : never;
+  for (const auto& of : waiting_)
+    first = std::min(first, of->second.busy->rest.until_ns);
+  if (note_waits || !waiting_.empty())
+    actor_->wake_after(std::clamp<std::chrono::nanoseconds>(
+      std::chrono::nanoseconds(first - now_ns()), {}, limits::max_timer_sleep));
 }
 
 } // namespace acta::runtime

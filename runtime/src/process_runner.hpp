@@ -2,6 +2,7 @@
 
 #include "process_reader.hpp"
 
+#include <acta/base/clock.hpp>
 #include <acta/runtime/background_actor.hpp>
 #include <acta/runtime/process_manager.hpp>
 
@@ -25,12 +26,12 @@ namespace acta::runtime {
 ///
 /// Concurrency: run() is called by the actor's thread alone, and what is not said to be under
 /// `mutex_` is its own. Outcome handlers only note the outcome, under `mutex_`, and wake it.
-class process_runner {
+class process_runner : clock::listener {
 public:
   process_runner(engine& on, std::unique_ptr<detail::process_type> type,
                  const process_options& options, process_progress progress,
                  std::unique_ptr<storage::log_snapshot> snapshot);
-  ~process_runner();
+  virtual ~process_runner();
   process_runner(const process_runner&) = delete;
   process_runner& operator=(const process_runner&) = delete;
 
@@ -45,8 +46,14 @@ public:
   [[nodiscard]] result<void> wait_for(log_position wanted, std::chrono::nanoseconds at_most) const;
 
 private:
-  using time_point = std::chrono::steady_clock::time_point;
-
+  /// On the engine's clock; over, too, where that was set back.
+  struct pause {
+    std::int64_t since_ns = 0;
+    std::int64_t until_ns = 0;
+    [[nodiscard]] bool is_over(std::int64_t now_ns) const noexcept {
+      return now_ns >= until_ns || now_ns < since_ns;
+    }
+  };
   /// What an instance does about an event until all of its commands are settled.
   struct response {
     domain::event_origin origin;
@@ -58,13 +65,14 @@ private:
     std::size_t at = 0;    ///< The command in hand.
     unsigned attempts = 0; ///< Of it, that failed.
     unsigned backoffs = 0;
-    time_point due{}; ///< While it is in `waiting_`.
+    pause rest{}; ///< While it is in `waiting_`.
     /// What is done about a failure once that is noted.
     std::optional<detail::failure_answer> answer{};
     process_progress::failed_command note{}; ///< The failure.
   };
   struct instance {
     detail::process_type::state state;
+    log_position began;             ///< Its first event.
     std::unique_ptr<response> busy; ///< Null if it waits for nothing.
   };
   using instances = std::map<domain::stream_key, instance>;
@@ -97,6 +105,7 @@ private:
   [[nodiscard]] result<void> decide_failure(instances::iterator of, const error& why);
   [[nodiscard]] result<void> act(instances::iterator of, detail::failure_answer&& answer);
   void end(instances::iterator of);
+  void forget(instances::iterator of);
 
   [[nodiscard]] result<detail::failure_answer> ask_policy(const instance& of,
                                                           const error& why) const;
@@ -107,12 +116,15 @@ private:
 
   [[nodiscard]] log_position settled() const noexcept;
   void publish();
+  [[nodiscard]] bool is_time_to_note() const noexcept;
   void note_progress();
   [[nodiscard]] result<void> settle_note(outcome&& how);
+
+  void clock_moved() noexcept override { actor_->wake(); }
+  [[nodiscard]] std::int64_t now_ns() const noexcept { return engine_.clock().now_ns(); }
+  [[nodiscard]] pause pause_for(std::chrono::nanoseconds delay) const noexcept;
+  [[nodiscard]] pause backoff(unsigned times) const noexcept;
   void set_alarm();
-  /// In a deterministic engine all is due at once.
-  [[nodiscard]] time_point after(std::chrono::nanoseconds delay) const;
-  [[nodiscard]] time_point after_backoff(unsigned times) const;
 
   /// Tells the engine something whose outcome comes to take_outcomes(), or nothing any more at the
   /// end. `tell(handler)` returns what engine::tell() does.
@@ -127,9 +139,10 @@ private:
   process_reader reader_;
 
   instances instances_;
+  std::multiset<log_position> begun_;        ///< Where the instances began.
   std::multiset<log_position> open_;         ///< Of the events whose commands are not all settled.
   std::vector<instances::iterator> waiting_; ///< To send their command again when it is due.
-  log_position next_{1};                     ///< To be read.
+  log_position next_;                        ///< To be read.
 
   // Of the time before: what was settled, and what is known of the events behind it.
   log_position silent_until_;
@@ -139,13 +152,16 @@ private:
   std::vector<process_progress::failed_command> noted_failures_;
 
   log_position noted_;
-  std::optional<log_position> noting_;
+  /// To be written down when all commands up to its position are settled.
+  std::optional<settle_process> note_;
+  bool is_noting_ = false;
   unsigned note_backoffs_ = 0;
-  time_point note_due_;
+  pause note_rest_;
   // Since the last note:
   bool saw_event_ = false;
   bool stored_nothing_ = false; ///< A command did.
-  std::optional<time_point> alarm_;
+
+  std::atomic<bool> is_told_of_moves_{false}; ///< By the clock.
 
   std::atomic<std::uint64_t> position_{0}; ///< Written under `mutex_`.
   mutable std::mutex mutex_;

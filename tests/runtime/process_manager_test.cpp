@@ -27,13 +27,6 @@ using runtime::process_progress;
 
 class process_manager_test : public process_fixture {};
 
-process_progress progress_of(engine& in, std::string_view name = clerk::name) {
-  const auto journal = *stream_id::from_text(in.category<process_journal>(), name);
-  const auto read = in.ask<process_journal>(journal, runtime::read_process_progress{});
-  EXPECT_TRUE(read) << read.error().message();
-  return read ? *read->reply : process_progress{};
-}
-
 // J205
 TEST_F(process_manager_test, routes_events_to_instances_that_start_go_on_and_stop) {
   open_and_start();
@@ -74,7 +67,7 @@ TEST_F(process_manager_test, stops_where_an_instance_must_not_be_there_and_is) {
   const auto why = stops_at({deed::start_new, 1, 7});
   EXPECT_EQ(why.code(), errc::wrong_version);
   EXPECT_EQ(why.message(),
-            "process manager 'clerk': event at position 3: start_new(): the instance "
+            "process manager 'clerk': event at position 4: start_new(): the instance "
             "is there already; the manager stops before the event");
   EXPECT_EQ(moved(), steps{"1:+5"});
 }
@@ -114,7 +107,7 @@ TEST_F(process_manager_test, does_not_need_the_aggregates_memory_to_send_once) {
     done({deed::start, 1, 1});
   const auto before = moved();
   EXPECT_EQ(before.size(), 20U);
-  EXPECT_EQ(progress_of(*engine_).settled, 0U) << "nothing was noted";
+  EXPECT_EQ(progress_of(*engine_).settled, 0U) << "no more was noted than where it began";
   close();
   open({.repeat_window = 0});
   start();
@@ -156,7 +149,7 @@ TEST_F(process_manager_test, stops_when_a_command_is_rejected_and_sends_it_again
   const auto why = stops_at({deed::start, 1, -7});
   EXPECT_EQ(why.code(), errc::rejected);
   EXPECT_EQ(why.rejection(), 1);
-  EXPECT_EQ(why.message(), "process manager 'clerk': event at position 1: its command to wallet/1 "
+  EXPECT_EQ(why.message(), "process manager 'clerk': event at position 2: its command to wallet/1 "
                            "failed: there is not so much in it");
   put(1, 10);
   clerk_.reset();
@@ -185,7 +178,7 @@ TEST_F(process_manager_test, sends_another_command_in_the_place_of_one_that_fail
   restart();
   done({deed::ignored});
   EXPECT_EQ(moved(), (steps{"1000:+7", "1:+1000"})) << "neither is sent again";
-  const auto id = runtime::process_command_id("clerk", log_position(1), 0);
+  const auto id = runtime::process_command_id("clerk", log_position(2), 0);
   EXPECT_EQ(records("wallet").front().header().command, id);
 }
 
@@ -219,7 +212,7 @@ TEST_F(process_manager_test, tells_the_policy_how_often_a_command_failed) {
   done({deed::start, 1, -clerk::retried_twice});
   const auto failed = progress_of(*engine_).failed;
   ASSERT_EQ(failed.size(), 1U);
-  EXPECT_EQ(failed[0], (process_progress::failed_command{.position = 1,
+  EXPECT_EQ(failed[0], (process_progress::failed_command{.position = 2,
                                                          .index = 0,
                                                          .attempt = 3,
                                                          .code = errc::rejected,
@@ -235,7 +228,7 @@ TEST_F(process_manager_test, stops_when_one_of_its_functions_throws) {
     EXPECT_EQ(why.code(), errc::handler_failed);
     return why.message();
   };
-  const std::string event = "process manager 'clerk': event at position 1: ";
+  const std::string event = "process manager 'clerk': event at position 2: ";
   EXPECT_EQ(message({deed::fail_to_route}), event + "route() threw: told to fail");
   EXPECT_EQ(message({deed::fail_to_handle}), event + "handle() threw: told to fail");
   EXPECT_EQ(message({deed::start, 1, -clerk::policy_fails}),

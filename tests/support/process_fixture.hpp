@@ -13,10 +13,21 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace acta::tests {
+
+/// What a manager has noted.
+[[nodiscard]] inline runtime::process_progress progress_of(runtime::engine& in,
+                                                           std::string_view name = clerk::name) {
+  using runtime::process_journal;
+  const auto journal = *stream_id::from_text(in.category<process_journal>(), name);
+  const auto read = in.ask<process_journal>(journal, runtime::read_process_progress{});
+  EXPECT_TRUE(read) << read.error().message();
+  return read ? *read->reply : runtime::process_progress{};
+}
 
 /// A desk, wallets and the clerk between them, over a log in memory that outlives engines.
 class process_fixture : public testing::Test {
@@ -42,6 +53,7 @@ protected:
   void close() {
     clerk_.reset();
     engine_.reset();
+    snapshot_.reset(); // of what records() returned, before the log is closed
   }
   void restart() {
     close();
@@ -86,7 +98,7 @@ protected:
   std::vector<storage::record_view> records(std::string_view category) const {
     std::vector<storage::record_view> all;
     snapshot_ = std::move(*log->snapshot());
-    for (log_position at(1); at <= snapshot_->tail(); at = at.next()) {
+    for (auto at = snapshot_->first(); at <= snapshot_->tail(); at = at.next()) {
       const auto record = snapshot_->at(at);
       EXPECT_TRUE(record);
       if (log->category_name(category_id(record->header().category)) == category)

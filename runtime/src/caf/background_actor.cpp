@@ -37,12 +37,14 @@ public:
   }
 
   void wake_after(std::chrono::nanoseconds delay) {
-    if (time_passes())
-      caf::delayed_anon_send(actor_, delay, look_atom::value);
-    else
-      wake();
+    if (driven_ != nullptr)
+      return wake();
+    const auto now = std::chrono::steady_clock::now();
+    if (alarm_ > now && alarm_ <= now + delay)
+      return;
+    alarm_ = now + delay;
+    caf::delayed_anon_send(actor_, delay, look_atom::value);
   }
-  [[nodiscard]] bool time_passes() const noexcept { return driven_ == nullptr; }
 
 private:
   using look_atom = caf::atom_constant<caf::atom("look")>;
@@ -61,6 +63,7 @@ private:
   worker* driven_; ///< Of an engine without threads, whose steps this waits for; else null.
   work todo_;
   std::atomic<bool> woken_{false};
+  std::chrono::steady_clock::time_point alarm_; ///< The last that was asked for.
   std::latch ended_{1};
   caf::actor actor_;
 };
@@ -76,10 +79,6 @@ void background_actor::wake() noexcept {
 
 void background_actor::wake_after(std::chrono::nanoseconds delay) {
   implementation_->wake_after(delay);
-}
-
-bool background_actor::time_passes() const noexcept {
-  return implementation_->time_passes();
 }
 
 } // namespace acta::runtime

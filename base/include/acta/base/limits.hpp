@@ -112,6 +112,11 @@ inline constexpr std::size_t default_process_under_way = 256;
 /// behind them that were not for it.
 inline constexpr std::uint64_t default_process_note_every = 4'096;
 
+/// Where no event was for it, a process manager notes its progress as many times more seldom: so
+/// that it need not read them again, and notes are few. In a store of more managers than this, with
+/// `note_every` at 1, each would note that others did, without end.
+inline constexpr std::uint64_t process_idle_notes = 16;
+
 /// A process manager's command that found no room, or a disk that failed, is sent again after so
 /// long, doubled each time up to the second.
 inline constexpr std::chrono::milliseconds first_process_backoff{10};

@@ -30,10 +30,9 @@ public:
   background_actor& operator=(const background_actor&) = delete;
 
   void wake() noexcept;
-  /// Wakes it after so long; at once in a deterministic engine, where no time passes for actors.
+  /// Wakes it after so long, or sooner where that was asked for; at once in a deterministic engine,
+  /// where no time passes for actors. From the work only.
   void wake_after(std::chrono::nanoseconds delay);
-  /// False in a deterministic engine.
-  [[nodiscard]] bool time_passes() const noexcept;
 
 private:
   class implementation;

@@ -277,6 +277,8 @@ public:
   [[nodiscard]] const storage::event_log& log() const noexcept;
   /// Those of engine_options, for who reads the log past this engine.
   [[nodiscard]] const runtime::upcasters& upcasters() const noexcept;
+  /// That of engine_options.
+  [[nodiscard]] const acta::clock& clock() const noexcept;
   [[nodiscard]] engine_counters counters() const noexcept;
   /// Of the commands of one category.
   template <domain::aggregate Aggregate>

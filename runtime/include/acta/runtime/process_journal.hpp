@@ -26,11 +26,15 @@ struct process_progress {
   };
   std::uint64_t settled = 0;          ///< All commands of the events up to here are settled.
   std::vector<failed_command> failed; ///< Of the events behind that, in the order they failed.
+  /// Where the oldest instance of then began: the states are made of the events from here on. 0
+  /// where nothing was noted; in notes of an older program too, which began at position 1.
+  std::uint64_t from = 0;
   bool operator==(const process_progress&) const = default;
 };
 
 struct settle_process {
   std::uint64_t position = 0;
+  std::uint64_t from = 0; ///< See process_progress.
 };
 struct note_failed_command {
   process_progress::failed_command what;

@@ -25,7 +25,7 @@ namespace acta::runtime {
 
 struct process_options {
   /// Events up to here have made the states, and no command is sent for them: for a manager that is
-  /// new to a store with a past. Of no matter once the manager has noted its progress.
+  /// new to a store with a past. Of no matter when it is started again.
   log_position silent_until{};
   /// See limits::default_process_under_way; at least 1.
   std::size_t max_under_way = limits::default_process_under_way;
@@ -42,31 +42,35 @@ struct process_options {
 /// no further event is taken while one of an instance that waits is next.
 ///
 /// Exactly once: each command has an id of its own (process_command_id), and what it stored carries
-/// it. Started again, by this program or the next, the manager folds the states from the log, and
-/// looks in it for its ids behind what it has noted as settled: what is there is not sent again. A
+/// it. Started again, by this program or the next, the manager goes on from its last note: it folds
+/// the states from the log, from where the oldest instance of then began, and looks in it for its
+/// ids behind what was settled then: what is there is not sent again. A
 /// failure that was skipped, or answered with another command, is noted before that comes. A
 /// command that was accepted and stored nothing leaves no trace, and is decided again if the
 /// program ended before the next note, which is when the manager has come to rest.
 ///
-/// Failures: overloaded and io are tried again, for as long as it takes, with pauses that grow. Of
-/// others Manager::failed() decides, or else the manager stops. So it does when a function of the
-/// manager throws, where start_new() or must_continue() does not hold, and when the engine fails or
-/// stops: see status(). It stops before the event; destroy it and start it again.
+/// Failures: overloaded and io are tried again, for as long as it takes, with pauses that grow, on
+/// the engine's clock. Of others Manager::failed() decides, or else the manager stops. So it does
+/// when a function of the manager throws, where start_new() or must_continue() does not hold, and
+/// when the engine fails or stops: see status(). It stops before the event; destroy it and start it
+/// again.
 ///
 /// Metadata: what a command stores carries the event's correlation, or else the id of the event's
 /// command, and the event as its cause (event_id).
 ///
 /// Lifecycle: the destructor waits for the commands under way. The engine must outlive it, and be
 /// opened with process_journal. At most one manager of a name runs at a time. start() reads the
-/// manager's progress, and blocks so long; states are folded from position 1, or the manager stops
-/// with errc::not_found if that was archived. All functions may be called from any thread, not from
-/// outcome handlers. In a deterministic engine pauses are not waited for.
+/// manager's progress, and blocks so long. A new one begins at the log's first position, which is 1
+/// or where an archived log begins, and notes that. All functions may be called from any thread,
+/// not from outcome handlers. In a deterministic engine a pause ends when a manual_clock is moved,
+/// and steps are taken without end until then on a clock that runs.
 ///
 ///     auto running = runtime::process_manager::start<refunds>(*engine);
 class process_manager {
 public:
   /// errc::invalid_argument: a name that is no stream key, options of 0, or an event, a target or
-  /// process_journal that the engine was opened without.
+  /// process_journal that the engine was opened without. errc::not_found if what it goes on from
+  /// was archived.
   template <class Manager>
   [[nodiscard]] static result<std::unique_ptr<process_manager>>
   start(engine& on, const process_options& options = {}) {
