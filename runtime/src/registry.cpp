@@ -101,7 +101,7 @@ void registry::drop(std::span<const finished_actor> finished, bool chosen) {
   constexpr std::size_t ahead = 4;
   for (std::size_t i = 0; i < dropped_.size(); ++i) { // nobody finds them any more
     if (i + ahead < dropped_.size())
-      prefetch(dropped_[i + ahead], 4, -224); // what CAF keeps of an actor lies before this
+      prefetch(dropped_[i + ahead], 4, -184); // what CAF keeps of an actor lies before this
     memory += dropped_[i]->memory.load(std::memory_order_relaxed);
     dropped_[i]->drop();
   }
