@@ -72,18 +72,25 @@ private:
   using command = typename Aggregate::command;
 
   template <class Command>
+  struct answer_to {
+    message_sender sender;
+
+    void operator()(outcome_for<Command>&& how) {
+      if (how)
+        sender.answer(caf::make_message(std::move(*how)));
+      else
+        sender.answer(how.error());
+    }
+  };
+
+  template <class Command>
   [[nodiscard]] static bool read_one(std::unique_ptr<envelope>& made,
                                      const caf::type_erased_tuple& message,
                                      const command_options& options, const message_sender& to) {
     if (!message.match_element<Command>(0))
       return false;
-    made = std::make_unique<typed_envelope<Aggregate, Command>>(
-      Command(message.get_as<Command>(0)), options, [to = to](outcome_for<Command>&& how) mutable {
-        if (how)
-          to.answer(caf::make_message(std::move(*how)));
-        else
-          to.answer(how.error());
-      });
+    made = std::make_unique<typed_envelope<Aggregate, Command, answer_to<Command>>>(
+      Command(message.get_as<Command>(0)), options, answer_to<Command>{to});
     return true;
   }
 
