@@ -72,9 +72,9 @@ using hold_element = carried_element<hold_request, hold_content>;
 
 } // namespace
 
-aggregate_actor::aggregate_actor(caf::actor_config& config, core& shared,
-                                 const category_entry& category, const stream_id& stream)
-    : caf::monitorable_actor(config), mailbox(stream), aggregate_(shared, category, *this) {
+aggregate_actor::aggregate_actor(caf::actor_config& config, const category_entry& category,
+                                 const stream_id& stream)
+    : caf::monitorable_actor(config), aggregate(category, stream) {
   ensure(inbox_.try_block(), "a new inbox is empty");
 }
 
@@ -168,7 +168,7 @@ caf::mailbox_element_ptr aggregate_actor::pop() noexcept {
 
 /// False if the actor pauses before it.
 bool aggregate_actor::handle_next(caf::execution_unit* unit) {
-  const auto permit = aggregate_.ask_to_load();
+  const auto permit = ask_to_load();
   if (!permit)
     return false;
   auto element = pop();
@@ -176,14 +176,14 @@ bool aggregate_actor::handle_next(caf::execution_unit* unit) {
   if (content == &command_content()) {
     auto command = static_cast<command_element&>(*element).take();
     element.reset(); // before the command, in which it lies, goes to another thread
-    aggregate_.handle(std::move(command));
+    handle(std::move(command));
   } else if (content == &request_content()) {
     auto request = static_cast<request_element&>(*element).take();
     element.reset();
-    aggregate_.handle(std::move(request));
+    handle(std::move(request));
   } else if (content == &hold_content()) {
     auto& hold = static_cast<hold_element&>(*element);
-    if (!hold.look().take_turn(aggregate_, *this)) {
+    if (!hold.look().take_turn(*this)) {
       element->next = waiting_; // it stays the first
       waiting_ = element.release();
       return false;

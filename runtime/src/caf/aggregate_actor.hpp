@@ -27,10 +27,10 @@ namespace acta::runtime {
 /// it that an actor is given to the scheduler only by the sender that finds it blocked. One that
 /// pauses leaves its inbox unblocked, so that nobody schedules it but who calls proceed().
 class aggregate_actor final : public caf::monitorable_actor,
-                              public mailbox,
-                              public caf::resumable {
+                              public caf::resumable,
+                              public aggregate {
 public:
-  aggregate_actor(caf::actor_config& config, core& shared, const category_entry& category,
+  aggregate_actor(caf::actor_config& config, const category_entry& category,
                   const stream_id& stream);
   ~aggregate_actor() override;
 
@@ -70,7 +70,6 @@ private:
 
   caf::intrusive::lifo_inbox<inbox_policy> inbox_;
   caf::mailbox_element* waiting_ = nullptr; ///< Taken from the inbox, in order of arrival.
-  aggregate aggregate_;
 };
 
 } // namespace acta::runtime

@@ -33,7 +33,7 @@ public:
   virtual ~request() = default;
 
   /// Room for what carries it through the actor's mailbox, so that a command is one allocation.
-  static constexpr std::size_t carrier_size = 96;
+  static constexpr std::size_t carrier_size = 72;
   [[nodiscard]] void* carrier() noexcept { return carrier_.data(); }
 
   /// Gives the caller his outcome. Once.
