@@ -27,6 +27,8 @@ public:
   message_sender(caf::strong_actor_ptr receiver, const caf::mailbox_element& of)
       : receiver_(std::move(receiver)), sender_(of.sender), id_(of.mid), stages_(of.stages) {}
 
+  /// False if nobody waits for an answer.
+  [[nodiscard]] bool is_request() const noexcept { return id_.is_request(); }
   /// Once. Any thread; `unit` is what runs there, if CAF does.
   void answer(caf::message with, caf::execution_unit* unit = nullptr);
   /// With to_caf_error().
@@ -76,6 +78,8 @@ private:
     message_sender sender;
 
     void operator()(outcome_for<Command>&& how) {
+      if (!sender.is_request())
+        return;
       if (how)
         sender.answer(caf::make_message(std::move(*how)));
       else
