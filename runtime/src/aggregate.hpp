@@ -21,9 +21,9 @@
 
 namespace acta::runtime {
 
-/// The state of one aggregate and what happens to a command that reaches it. How it does is a matter
-/// of the actor that is derived from this, which calls handle() with one command at a time, on the
-/// thread of its worker.
+/// The state of one aggregate and what happens to a command that reaches it. How it does is a
+/// matter of the actor that is derived from this, which calls handle() with one command at a time,
+/// on the thread of its worker.
 class aggregate : public mailbox {
 public:
   aggregate(const aggregate&) = delete;
