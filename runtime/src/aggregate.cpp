@@ -44,8 +44,8 @@ struct scratch {
 
 } // namespace
 
-aggregate::aggregate(core& shared, const category_entry& category, mailbox& actor)
-    : core_(shared), category_(category), actor_(actor) {}
+aggregate::aggregate(const category_entry& category, const stream_id& stream)
+    : mailbox(stream), category_(category) {}
 
 aggregate::~aggregate() {
   forget();
@@ -75,39 +75,39 @@ void aggregate::handle(std::unique_ptr<truncation_request> request) noexcept {
 
 template <class Message>
 void aggregate::handle_in_turn(std::unique_ptr<Message> message) noexcept {
-  ensure(!actor_.busy.exchange(true, std::memory_order_acquire), "two threads in one aggregate");
-  const auto number = actor_.handled.load(std::memory_order_relaxed) + 1;
-  actor_.handled.store(number, std::memory_order_release);
-  auto& to = core_.committer->staging_of(actor_.stream());
+  ensure(!busy.exchange(true, std::memory_order_acquire), "two threads in one aggregate");
+  const auto number = handled.load(std::memory_order_relaxed) + 1;
+  handled.store(number, std::memory_order_release);
+  auto& to = shared().committer->staging_of(stream());
   auto end = process(std::move(message), to);
   end_turn(end, number);
   to.seal(std::move(end));
-  core_.committer->wake();
-  actor_.busy.store(false, std::memory_order_release);
+  shared().committer->wake();
+  busy.store(false, std::memory_order_release);
 }
 
 /// Also where nothing ever was, or where it could not be loaded, and after a removal.
 void aggregate::end_turn(settlement& end, std::uint64_t number) noexcept {
   if (version_ == 0 || removed_ || category_.type->closed(state_)) {
     end.finished_after = number;
-    actor_.announced.fetch_add(1, std::memory_order_relaxed);
+    announced.fetch_add(1, std::memory_order_relaxed);
   }
   note_use();
 }
 
-/// For passivation. The actor's other fields are in hand, so this costs little.
+/// For passivation. The other fields are in hand, so this costs little.
 void aggregate::note_use() noexcept {
-  actor_.used.store(core_.tick.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  used_at.store(shared().tick.load(std::memory_order_relaxed), std::memory_order_relaxed);
   const auto now = memory();
-  const auto before = actor_.memory.load(std::memory_order_relaxed);
+  const auto before = memory_bytes.load(std::memory_order_relaxed);
   if (now == before)
     return;
-  actor_.memory.store(now, std::memory_order_relaxed);
-  core_.aggregate_memory.fetch_add(std::int64_t{now} - before, std::memory_order_relaxed);
+  memory_bytes.store(now, std::memory_order_relaxed);
+  shared().aggregate_memory.fetch_add(std::int64_t{now} - before, std::memory_order_relaxed);
 }
 
 std::uint32_t aggregate::memory() const noexcept {
-  const auto size = core_.bytes_of_actor + recent_.memory() + timers_.memory()
+  const auto size = shared().bytes_of_actor + recent_.memory() + timers_.memory()
                     + (state_ == nullptr ? 0 : category_.type->heap_size(state_));
   return static_cast<std::uint32_t>(
     std::min<std::size_t>(size, std::numeric_limits<std::uint32_t>::max()));
@@ -115,7 +115,7 @@ std::uint32_t aggregate::memory() const noexcept {
 
 settlement aggregate::end_of(std::unique_ptr<detail::request> command) {
   return {.command = std::move(command),
-          .from = &actor_,
+          .from = this,
           .category = static_cast<std::uint16_t>(category_.index),
           .version = stream_version(version_)};
 }
@@ -181,15 +181,15 @@ result<void> aggregate::prepare(detail::envelope& command) {
 }
 
 result<void> aggregate::check_before_loading(detail::envelope& command) {
-  if (command.deadline_ns() != 0 && core_.options.clock->now_ns() >= command.deadline_ns())
+  if (command.deadline_ns() != 0 && shared().options.clock->now_ns() >= command.deadline_ns())
     return failure(errc::expired,
                    fmt::format("stream {}: the command's deadline passed before its turn came; "
                                "nothing happened",
                                name()));
-  const auto& interceptors = core_.options.interceptors;
+  const auto& interceptors = shared().options.interceptors;
   if (interceptors.empty() || command.is_timer())
     return {};
-  const auto of = stream();
+  const auto of = whole_stream();
   const command_view view(command, of, category_.type->category());
   for (auto* one : interceptors) {
     command.count_interceptor();
@@ -210,7 +210,7 @@ void aggregate::answer_at_once(settlement& end) const {
     failed ? outcome(std::unexpected(*end.failure))
            : outcome(receipt{
                .version = end.version, .position = {}, .events = end.events, .repeat = end.repeat});
-  answer(core_, end, std::move(how));
+  answer(shared(), end, std::move(how));
   end.answered = true;
   if (end.how == settlement::kind::repeat)
     end.how = settlement::kind::known;
@@ -221,7 +221,7 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
   sink emitted(*this, *command, to, scratch.events, scratch.timers);
   auto decided = guarded(
     [this] { return name(); }, command->is_timer() ? "on_timer()" : "decide()",
-    [&] { return command->decide(state_, scratch.builder, emitted, *core_.options.clock); });
+    [&] { return command->decide(state_, scratch.builder, emitted, *shared().options.clock); });
   if (command->is_timer() && decided && !*decided) { // it has fired, and that is all
     emitted.begin();
     *decided = domain::accept();
@@ -237,7 +237,7 @@ settlement aggregate::decide(std::unique_ptr<detail::envelope> command, staging&
     return accept(std::move(command), scratch.timers, to);
   to.discard();
   if (done.error().code() == errc::handler_failed)
-    core_.failures.handler_failed(stream(), done.error());
+    shared().failures.handler_failed(whole_stream(), done.error());
   return fail(std::move(command), std::move(done.error()));
 }
 
@@ -273,7 +273,7 @@ settlement aggregate::accept(std::unique_ptr<detail::envelope> command,
 void aggregate::remember(const command_id& id, std::uint64_t events) {
   constexpr auto version_mask = (std::uint64_t{1} << 48U) - 1;
   if (!id.empty())
-    recent_.add({id, version_ & version_mask, events & 0xffffU}, core_.options.repeat_window);
+    recent_.add({id, version_ & version_mask, events & 0xffffU}, shared().options.repeat_window);
 }
 
 void aggregate::count_events_since_snapshot(std::size_t events) noexcept {
@@ -295,7 +295,7 @@ result<flatbuffers::DetachedBuffer> aggregate::saved_state() const {
 /// A snapshot of the state as it is now, if it is time for one; or else null. The states that
 /// follow are made by this thread, too, so this one must be saved before it returns.
 std::unique_ptr<taken_snapshot> aggregate::take_snapshot() {
-  if (events_since_snapshot_ < core_.options.snapshot_every || !core_.snapshots->has_room())
+  if (events_since_snapshot_ < shared().options.snapshot_every || !shared().snapshots->has_room())
     return nullptr;
   events_since_snapshot_ = 0;
   auto saved = saved_state();
@@ -304,11 +304,12 @@ std::unique_ptr<taken_snapshot> aggregate::take_snapshot() {
                     fmt::format("{}: its snapshot has {} bytes, and at most {} are saved", name(),
                                 saved->size(), limits::max_snapshot_size));
   if (!saved) {
-    core_.warn(saved.error().code(), saved.error().message());
+    shared().warn(saved.error().code(), saved.error().message());
     return nullptr;
   }
-  return core_.snapshots->take(stream(), stream_version(version_), category_.snapshot_schema_hash,
-                               saved_memory(), std::move(*saved));
+  return shared().snapshots->take(whole_stream(), stream_version(version_),
+                                  category_.snapshot_schema_hash, saved_memory(),
+                                  std::move(*saved));
 }
 
 } // namespace acta::runtime

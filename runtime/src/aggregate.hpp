@@ -21,13 +21,11 @@
 
 namespace acta::runtime {
 
-/// The state of one aggregate and what happens to a command that reaches it. Knows no actor: the
-/// actor that owns it calls handle() with one command at a time, on the thread of its worker.
-class aggregate {
+/// The state of one aggregate and what happens to a command that reaches it. How it does is a
+/// matter of the actor that is derived from this, which calls handle() with one command at a time,
+/// on the thread of its worker.
+class aggregate : public mailbox {
 public:
-  /// `actor` is the one it belongs to.
-  aggregate(core& shared, const category_entry& category, mailbox& actor);
-  ~aggregate();
   aggregate(const aggregate&) = delete;
   aggregate& operator=(const aggregate&) = delete;
 
@@ -40,8 +38,12 @@ public:
   class participation;
   /// Where it must be loaded before it can handle anything: asks whether it may now.
   [[nodiscard]] loading_permit ask_to_load() {
-    return state_ != nullptr || core_.recovery_limit == nullptr ? loading_permit() : permit();
+    return state_ != nullptr || shared().recovery_limit == nullptr ? loading_permit() : permit();
   }
+
+protected:
+  aggregate(const category_entry& category, const stream_id& stream);
+  ~aggregate();
 
 private:
   class sink;
@@ -96,13 +98,14 @@ private:
   [[nodiscard]] std::uint32_t memory() const noexcept;
   [[nodiscard]] settlement end_of(std::unique_ptr<detail::request> command);
   [[nodiscard]] settlement fail(std::unique_ptr<detail::request> command, error why);
-  [[nodiscard]] stream_id stream() const noexcept { return actor_.stream().get(); }
-  [[nodiscard]] std::string name() const { return stream().to_string(category_.type->category()); }
+  [[nodiscard]] core& shared() const noexcept { return *category_.shared; }
+  [[nodiscard]] stream_id whole_stream() const noexcept { return stream().get(); }
+  [[nodiscard]] std::string name() const {
+    return whole_stream().to_string(category_.type->category());
+  }
 
   // In the order that puts what each command touches side by side.
-  core& core_;
   const category_entry& category_;
-  mailbox& actor_;
   void* state_ = nullptr; ///< Null until loaded.
   std::uint64_t version_ = 0;
   bool removed_ = false; ///< Its stream was removed, and nothing was stored since.

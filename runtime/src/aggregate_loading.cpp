@@ -33,23 +33,23 @@ result<void> aggregate::make_state() {
 }
 
 loading_permit aggregate::permit() {
-  if (core_.index->surely_absent(stream()))
+  if (shared().index->surely_absent(whole_stream()))
     return {};
-  return {*core_.recovery_limit, actor_};
+  return {*shared().recovery_limit, *this};
 }
 
 /// Where it cannot be loaded, not again at once.
 result<void> aggregate::load_or_hold_back() {
   if (state_ != nullptr)
     return {};
-  if (auto why = core_.failures.held_back(stream()))
+  if (auto why = shared().failures.held_back(whole_stream()))
     return std::unexpected(std::move(*why));
   auto loaded = load();
   if (loaded) {
-    core_.failures.recovered(stream());
+    shared().failures.recovered(whole_stream());
   } else {
-    core_.recovery_failures.fetch_add(1, std::memory_order_relaxed);
-    core_.failures.recovery_failed(stream(), loaded.error());
+    shared().recovery_failures.fetch_add(1, std::memory_order_relaxed);
+    shared().failures.recovery_failed(whole_stream(), loaded.error());
   }
   return loaded;
 }
@@ -59,14 +59,14 @@ result<void> aggregate::load() {
     return {};
   ensure(version_ == 0 && recent_.empty() && timers_.empty(),
          "what is loaded was forgotten before");
-  if (core_.index->surely_absent(stream()))
+  if (shared().index->surely_absent(whole_stream()))
     return make_state();
   // All events of a stream without an actor are indexed: see housekeeper.
-  core_.recoveries.fetch_add(1, std::memory_order_relaxed);
-  auto log = core_.log->snapshot();
+  shared().recoveries.fetch_add(1, std::memory_order_relaxed);
+  auto log = shared().log->snapshot();
   if (!log)
     return failure(log);
-  const auto truncated = core_.index->truncated(stream(), **log);
+  const auto truncated = shared().index->truncated(whole_stream(), **log);
   if (!truncated)
     return std::unexpected(truncated.error());
   load_snapshot(**log, *truncated);
@@ -94,14 +94,14 @@ void aggregate::load_snapshot(const storage::log_snapshot& log,
     return;
   const stream_version oldest(truncated.before.value() - (truncated.removed ? 0 : 1));
   const auto read =
-    core_.options.snapshots->read(stream(), {.min_version = oldest}, [&](auto& one) {
+    shared().options.snapshots->read(whole_stream(), {.min_version = oldest}, [&](auto& one) {
       const auto used = one ? use(*one, log, truncated) : std::unexpected(one.error());
       if (!used)
-        core_.warn(used.error().code(), used.error().message());
+        shared().warn(used.error().code(), used.error().message());
       return !used || !*used;
     });
   if (!read)
-    core_.warn(read.error().code(), read.error().message());
+    shared().warn(read.error().code(), read.error().message());
 }
 
 /// False if it is sound, but not of use to this program.
@@ -109,7 +109,7 @@ result<bool> aggregate::use(const storage::stream_snapshot& one, const storage::
                             const storage::truncation& truncated) {
   if (one.schema_hash != category_.snapshot_schema_hash)
     return false;
-  auto sound = storage::verify(one, stream(), log);
+  auto sound = storage::verify(one, whole_stream(), log);
   if (!sound && sound.error().code() == errc::not_found)
     return false; // its event was archived, and so the log has the state
   if (!sound)
@@ -123,7 +123,7 @@ result<bool> aggregate::restore(const storage::stream_snapshot& one,
   const auto version = one.version.value();
   const auto memory = take_apart(one.metadata);
   const auto commands = memory
-                          ? recent_.load(memory->commands, version, core_.options.repeat_window)
+                          ? recent_.load(memory->commands, version, shared().options.repeat_window)
                           : recent_commands::loading::malformed;
   if (commands == recent_commands::loading::too_short && !lacks_events(truncated)) {
     recent_.clear(); // the events have the ids that it may lack
@@ -178,7 +178,7 @@ result<void> aggregate::load_kept_state(const storage::truncation& truncated) {
 }
 
 result<void> aggregate::load_events(const storage::log_snapshot& log) {
-  const auto records = core_.index->read(stream(), log, stream_version(version_ + 1));
+  const auto records = shared().index->read(whole_stream(), log, stream_version(version_ + 1));
   if (!records)
     return std::unexpected(records.error());
   count_events_since_snapshot(records->size());
@@ -202,10 +202,10 @@ result<void> aggregate::load_events(const storage::log_snapshot& log) {
 
 /// Applies a stored event as it is now, unless it is dropped.
 result<void> aggregate::evolve(const storage::record_view& stored, upcast_memory& memory) {
-  if (stored.event_type() == core_.timer_event)
+  if (stored.event_type() == shared().timer_event)
     return evolve_timer(stored);
   memory.clear();
-  const auto now = core_.upcasters.apply({&stored, 1}, memory);
+  const auto now = shared().upcasters.apply({&stored, 1}, memory);
   if (!now)
     return std::unexpected(now.error());
   if (now->empty())
@@ -219,7 +219,7 @@ result<void> aggregate::evolve(const storage::record_view& stored, upcast_memory
                                "aggregate knows, nor upcast to one; add it to its events, or an "
                                "upcaster to engine_options::upcasters",
                                stored.position().value(), name(),
-                               core_.log->event_type_name(event.event_type()), version));
+                               shared().log->event_type_name(event.event_type()), version));
   if (!category_.type->verify(*index, event.payload()))
     return failure(errc::corrupt,
                    fmt::format("position {}, stream {}: the event is not a well-formed '{}'; "

@@ -87,7 +87,7 @@ public:
                                  of_.name(), pending, to_.reserved().size() + timers_.size(),
                                  limits::max_pending_timers, limits::max_events_per_command));
     for (const auto& one : timers_)
-      (void)stage(of_.core_.timer_event, 1, timer_payload(one));
+      (void)stage(of_.shared().timer_event, 1, timer_payload(one));
     return {};
   }
 
@@ -114,7 +114,7 @@ private:
   [[nodiscard]] std::span<const std::byte> stage(event_type_id type, std::uint16_t schema_version,
                                                  std::span<const std::byte> payload) {
     const storage::record_fields fields{
-      .stream = of_.stream(),
+      .stream = of_.whole_stream(),
       .version = stream_version(of_.version_ + to_.reserved().size() + 1),
       .command = command_.id(),
       .event_type = type,

@@ -21,9 +21,9 @@ std::unique_ptr<timer_changes> aggregate::set_timers(std::span<const timer_setti
     return nullptr;
   for (const auto& one : settings)
     timers_.apply(one);
-  ensure(core_.timers != nullptr, "who sets timers has on_timer()");
+  ensure(shared().timers != nullptr, "who sets timers has on_timer()");
   return std::make_unique<timer_changes>(
-    timer_changes{.stream = stream(),
+    timer_changes{.stream = whole_stream(),
                   .version = stream_version(version_),
                   .settings = {settings.begin(), settings.end()}});
 }
@@ -39,7 +39,7 @@ result<void> aggregate::evolve_timer(const storage::record_view& stored) {
 
 /// What is kept with a state, besides it.
 std::vector<std::byte> aggregate::saved_memory() const {
-  auto saved = recent_.saved(core_.options.repeat_window);
+  auto saved = recent_.saved(shared().options.repeat_window);
   timers_.save(saved);
   return saved;
 }

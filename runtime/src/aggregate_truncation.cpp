@@ -20,12 +20,12 @@ settlement aggregate::process(std::unique_ptr<truncation_request> request, stagi
   }
   const bool removed = order.removes && *stored;
   if (order.removes)
-    core_.failures.recovered(stream());
+    shared().failures.recovered(whole_stream());
   auto end = end_of(std::move(request));
   end.events = *stored ? 1U : 0U;
-  if (removed && core_.timers != nullptr)
-    end.timers = std::make_unique<timer_changes>(
-      timer_changes{.stream = stream(), .version = stream_version(version_), .removed = true});
+  if (removed && shared().timers != nullptr)
+    end.timers = std::make_unique<timer_changes>(timer_changes{
+      .stream = whole_stream(), .version = stream_version(version_), .removed = true});
   return end;
 }
 
@@ -77,10 +77,10 @@ result<bool> aggregate::remove(const truncation_order& order, staging& to) {
 
 /// Of an aggregate whose state does not matter any more.
 result<void> aggregate::load_version_alone() {
-  auto log = core_.log->snapshot();
+  auto log = shared().log->snapshot();
   if (!log)
     return failure(log);
-  const auto version = core_.index->version(stream(), **log);
+  const auto version = shared().index->version(whole_stream(), **log);
   if (!version)
     return std::unexpected(version.error());
   auto made = make_state();

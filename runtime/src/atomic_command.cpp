@@ -277,13 +277,12 @@ void atomic_command::hold(std::size_t which) {
 }
 
 /// Loads the aggregate here, on its own worker. Those that follow one which refuses are not held.
-void atomic_command::reached(std::size_t which, aggregate& state, mailbox& actor) {
+void atomic_command::reached(std::size_t which, aggregate& actor) {
   ensure(which == held_ && !refusal_, "aggregates are held in their order");
   auto& place = places_[which];
-  place.state = &state;
   place.actor = &actor;
   ++held_;
-  if (auto prepared = aggregate::participation::prepare(state, *place.command); !prepared)
+  if (auto prepared = aggregate::participation::prepare(actor, *place.command); !prepared)
     refusal_ = std::move(prepared.error());
   const bool is_last = refusal_ || held_ == places_.size();
   if (is_last) // its own fence is open, so nobody sees the last one close before this
@@ -320,7 +319,7 @@ void atomic_command::run() {
 std::vector<settlement> atomic_command::settle_parts(staging& to) {
   participations parts;
   for (std::size_t i = 0; i < held_; ++i)
-    parts.emplace_back(*places_[i].state, std::move(places_[i].command), scratch_staging(i));
+    parts.emplace_back(*places_[i].actor, std::move(places_[i].command), scratch_staging(i));
   std::vector<settlement> ends;
   const auto fail_all = [&](const error& why) {
     for (auto& one : parts)
@@ -348,9 +347,9 @@ void atomic_command::release() {
     places_[i].actor->proceed();
 }
 
-bool hold_request::take_turn(aggregate& state, mailbox& actor) {
+bool hold_request::take_turn(aggregate& actor) {
   if (!std::exchange(reached_, true)) {
-    of_->reached(which_, state, actor);
+    of_->reached(which_, actor);
     return false;
   }
   if (!of_->is_released()) {

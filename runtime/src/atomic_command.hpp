@@ -29,9 +29,7 @@ struct atomic_place {
   expected_version expected;
   std::size_t asked = 0; ///< Its place among the parts, as the caller named them.
   std::unique_ptr<detail::envelope> command{};
-  // Once it is held:
-  aggregate* state = nullptr;
-  mailbox* actor = nullptr;
+  aggregate* actor = nullptr; ///< Once it is held.
 };
 
 /// A command over several aggregates.
@@ -60,7 +58,7 @@ public:
   // -- by hold_request ----------------------------------------------------------
 
   /// The actor of this place is held from here on.
-  void reached(std::size_t which, aggregate& state, mailbox& actor);
+  void reached(std::size_t which, aggregate& actor);
   /// Decides, by the actor of the last place.
   void run();
   [[nodiscard]] bool is_released() const noexcept { return released_; }
@@ -93,7 +91,7 @@ public:
       : of_(std::move(of)), which_(which) {}
 
   /// By the actor, when its turn comes, and whenever it proceeds. False: it is to pause here.
-  [[nodiscard]] bool take_turn(aggregate& state, mailbox& actor);
+  [[nodiscard]] bool take_turn(aggregate& actor);
   void settle(outcome&& how) noexcept override;
 
 private:

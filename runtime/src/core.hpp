@@ -24,8 +24,11 @@
 
 namespace acta::runtime {
 
+struct core;
+
 /// An aggregate type as this store knows it.
 struct category_entry {
+  core* shared = nullptr; ///< Whose this is: a million aggregates need no pointer to it each.
   const void* tag = nullptr;
   std::size_t index = 0; ///< In core::categories.
   std::unique_ptr<detail::aggregate_type> type;

@@ -61,6 +61,7 @@ public:
 
   [[nodiscard]] result<void> add(registration&& one) {
     category_entry entry;
+    entry.shared = &core_;
     auto id = core_.log->register_category(one.type->category());
     if (!id)
       return failure(id);

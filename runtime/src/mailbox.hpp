@@ -40,14 +40,14 @@ public:
   /// it, after he found that all that was sent is handled, knows that nothing more is to come. Also
   /// tells readers, and tsan, that an aggregate's state is handed from thread to thread.
   std::atomic<bool> busy{false};
+  bool chosen = false; ///< To be dropped by the housekeeper, whose this is; for passivation.
 
-  // For passivation. The first three are written by the worker that runs the actor.
-  std::atomic<std::uint32_t> used{0};   ///< At which tick of passivation it had a command last.
-  std::atomic<std::uint32_t> memory{0}; ///< In bytes.
+  // For passivation. The first two are written by the worker that runs the actor.
+  std::atomic<std::uint32_t> used_at{0}; ///< At which tick of passivation it had a command last.
+  std::atomic<std::uint32_t> memory_bytes{0};
   /// Numbers given as settlement::finished_after that the housekeeper has not seen yet: it will
   /// look at this actor for them.
   std::atomic<std::uint32_t> announced{0};
-  bool chosen = false; ///< To be dropped by the housekeeper, whose this is.
 
 protected:
   explicit mailbox(const stream_id& stream) : stream_(stream) {}

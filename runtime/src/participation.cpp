@@ -11,7 +11,7 @@ namespace acta::runtime {
 
 aggregate::participation::participation(aggregate& of, std::unique_ptr<detail::envelope> command,
                                         staging& to)
-    : of_(of), command_(std::move(command)), to_(to), stream_(of.stream()),
+    : of_(of), command_(std::move(command)), to_(to), stream_(of.whole_stream()),
       sink_(of, *command_, to, events_, timers_) {
   ensure(to_.reserved().empty(), "a part's events begin with none");
 }
@@ -68,12 +68,12 @@ settlement aggregate::participation::fail(const error& why) {
 
 void aggregate::participation::report(const error& why) const {
   if (why.code() == errc::handler_failed)
-    of_.core_.failures.handler_failed(stream_, why);
+    of_.shared().failures.handler_failed(stream_, why);
 }
 
 /// The number is that of the hold, which counts as handled once the aggregate goes on.
 settlement aggregate::participation::ended(settlement&& end) {
-  of_.end_turn(end, of_.actor_.handled.load(std::memory_order_relaxed) + 1);
+  of_.end_turn(end, of_.handled.load(std::memory_order_relaxed) + 1);
   if (static_cast<const detail::envelope&>(*end.command).answered() == acknowledgement::accepted)
     of_.answer_at_once(end);
   return std::move(end);

@@ -88,7 +88,7 @@ void passivation::choose_for_memory() {
     const auto before = chosen_.size();
     registry_.choose_idle(now - age_, wanted, chosen_);
     for (auto i = before; i < chosen_.size(); ++i)
-      wanted -= chosen_[i].actor->memory.load(std::memory_order_relaxed);
+      wanted -= chosen_[i].actor->memory_bytes.load(std::memory_order_relaxed);
     if (wanted <= 0 || age_ == 0)
       break;
   }

@@ -56,7 +56,7 @@ mailbox& registry::find_or_start(shard& in, const category_entry& category, cons
                                  std::uint64_t hash) {
   if (auto found = in.of.find(stream, hash); found != in.of.end())
     return **found;
-  auto& started = host_.spawn(core_, category, stream);
+  auto& started = host_.spawn(category, stream);
   in.of.insert(&started);
   size_.fetch_add(1, std::memory_order_relaxed);
   return started;
@@ -101,8 +101,8 @@ void registry::drop(std::span<const finished_actor> finished, bool chosen) {
   constexpr std::size_t ahead = 4;
   for (std::size_t i = 0; i < dropped_.size(); ++i) { // nobody finds them any more
     if (i + ahead < dropped_.size())
-      prefetch(dropped_[i + ahead], 4, -224); // what CAF keeps of an actor lies before this
-    memory += dropped_[i]->memory.load(std::memory_order_relaxed);
+      prefetch(dropped_[i + ahead], 4, -192); // what CAF keeps of an actor lies before this
+    memory += dropped_[i]->memory_bytes.load(std::memory_order_relaxed);
     dropped_[i]->drop();
   }
   core_.aggregate_memory.fetch_sub(memory, std::memory_order_relaxed);
@@ -117,7 +117,7 @@ void registry::choose_idle(std::uint32_t oldest, std::int64_t wanted,
     next_shard_ = (next_shard_ + 1) % shards_.size();
     const std::lock_guard guard(in.mutex);
     for (auto* one : in.of) {
-      if (one->used.load(std::memory_order_relaxed) > oldest
+      if (one->used_at.load(std::memory_order_relaxed) > oldest
           || one->announced.load(std::memory_order_relaxed) != 0
           || one->chosen
           // In this order: see mailbox::busy.
@@ -126,7 +126,7 @@ void registry::choose_idle(std::uint32_t oldest, std::int64_t wanted,
         continue;
       one->chosen = true;
       chosen.push_back({one, one->sent});
-      wanted -= one->memory.load(std::memory_order_relaxed);
+      wanted -= one->memory_bytes.load(std::memory_order_relaxed);
       if (wanted <= 0)
         break;
     }

@@ -12,6 +12,10 @@
 
 namespace acta::runtime {
 
+/// A million of them are to fit in 450 MB with their places in the registry. Allocators round up:
+/// tcmalloc's next size is 384.
+static_assert(sizeof(caf::actor_storage<aggregate_actor>) <= 352);
+
 class actor_host::implementation {
 public:
   explicit implementation(const engine_options& options) : config_(options), system_(config_) {}
@@ -28,12 +32,12 @@ actor_host::actor_host(const engine_options& options)
 
 actor_host::~actor_host() = default;
 
-mailbox& actor_host::spawn(core& shared, const category_entry& category, const stream_id& stream) {
+mailbox& actor_host::spawn(const category_entry& category, const stream_id& stream) {
   auto& in = system();
   caf::actor_config config;
   config.flags |= caf::abstract_actor::is_hidden_flag;
-  const auto handle = caf::make_actor<aggregate_actor, caf::actor>(
-    in.next_actor_id(), in.node(), &in, config, shared, category, stream);
+  const auto handle = caf::make_actor<aggregate_actor, caf::actor>(in.next_actor_id(), in.node(),
+                                                                   &in, config, category, stream);
   auto* made = static_cast<aggregate_actor*>(caf::actor_cast<caf::abstract_actor*>(handle));
   made->hold();
   return *made;

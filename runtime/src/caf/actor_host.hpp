@@ -26,8 +26,7 @@ public:
   actor_host& operator=(const actor_host&) = delete;
 
   /// Starts the actor of an aggregate. It lives until mailbox::drop(). Any thread.
-  [[nodiscard]] mailbox& spawn(core& shared, const category_entry& category,
-                               const stream_id& stream);
+  [[nodiscard]] mailbox& spawn(const category_entry& category, const stream_id& stream);
 
   /// Has the first worker do a chore, besides the actors. Before there is anything to do.
   void add(chore& todo) noexcept;

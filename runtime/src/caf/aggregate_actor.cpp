@@ -9,6 +9,7 @@
 #include <caf/detail/sync_request_bouncer.hpp>
 #include <caf/detail/type_erased_tuple_view.hpp>
 #include <caf/execution_unit.hpp>
+#include <caf/exit_reason.hpp>
 #include <caf/sec.hpp>
 #include <caf/system_messages.hpp>
 
@@ -71,14 +72,13 @@ using hold_element = carried_element<hold_request, hold_content>;
 
 } // namespace
 
-aggregate_actor::aggregate_actor(caf::actor_config& config, core& shared,
-                                 const category_entry& category, const stream_id& stream)
-    : caf::local_actor(config), mailbox(stream), aggregate_(shared, category, *this) {
+aggregate_actor::aggregate_actor(caf::actor_config& config, const category_entry& category,
+                                 const stream_id& stream)
+    : caf::monitorable_actor(config), aggregate(category, stream) {
   ensure(inbox_.try_block(), "a new inbox is empty");
 }
 
 aggregate_actor::~aggregate_actor() {
-  last_reference_is_gone(this);
   while (waiting_ != nullptr)
     (void)pop();
 }
@@ -100,9 +100,7 @@ void aggregate_actor::proceed() {
 }
 
 void aggregate_actor::drop() noexcept {
-  const auto last_hold = std::move(held_);
-  about_to_let_go(this);
-  // last_hold ends this now, unless somebody has it in hand
+  intrusive_ptr_release_impl(); // ends this now, unless somebody has it in hand
 }
 
 void aggregate_actor::enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) {
@@ -129,20 +127,14 @@ void aggregate_actor::schedule(caf::execution_unit* unit) {
     home.schedule(this);
 }
 
-void aggregate_actor::launch(caf::execution_unit*, bool, bool) {
-  // Starts blocked and hidden: the first message schedules it.
-}
-
-bool aggregate_actor::cleanup(caf::error&& reason, caf::execution_unit* host) {
-  // Not local_actor's, which takes the lock of the system's clock to cancel timeouts: it has none.
-  // NOLINTNEXTLINE(bugprone-parent-virtual-call)
-  return caf::monitorable_actor::cleanup(std::move(reason), host);
+void aggregate_actor::on_destroy() {
+  last_reference_is_gone(this);
+  (void)cleanup(caf::make_error(caf::exit_reason::unreachable), nullptr); // tells who monitors it
 }
 
 caf::resumable::resume_result aggregate_actor::resume(caf::execution_unit* unit,
                                                       std::size_t max_throughput) {
   ensure(unit == &scheduler::of(home_system()).home_of(stream()), "an aggregate runs at home");
-  context(unit);
   for (std::size_t round = 0; round < max_throughput; ++round) {
     if (waiting_ == nullptr)
       fetch();
@@ -176,7 +168,7 @@ caf::mailbox_element_ptr aggregate_actor::pop() noexcept {
 
 /// False if the actor pauses before it.
 bool aggregate_actor::handle_next(caf::execution_unit* unit) {
-  const auto permit = aggregate_.ask_to_load();
+  const auto permit = ask_to_load();
   if (!permit)
     return false;
   auto element = pop();
@@ -184,14 +176,14 @@ bool aggregate_actor::handle_next(caf::execution_unit* unit) {
   if (content == &command_content()) {
     auto command = static_cast<command_element&>(*element).take();
     element.reset(); // before the command, in which it lies, goes to another thread
-    aggregate_.handle(std::move(command));
+    handle(std::move(command));
   } else if (content == &request_content()) {
     auto request = static_cast<request_element&>(*element).take();
     element.reset();
-    aggregate_.handle(std::move(request));
+    handle(std::move(request));
   } else if (content == &hold_content()) {
     auto& hold = static_cast<hold_element&>(*element);
-    if (!hold.look().take_turn(aggregate_, *this)) {
+    if (!hold.look().take_turn(*this)) {
       element->next = waiting_; // it stays the first
       waiting_ = element.release();
       return false;

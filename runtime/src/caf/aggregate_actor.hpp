@@ -7,8 +7,8 @@
 
 #include <caf/actor_config.hpp>
 #include <caf/intrusive/lifo_inbox.hpp>
-#include <caf/local_actor.hpp>
 #include <caf/mailbox_element.hpp>
+#include <caf/monitorable_actor.hpp>
 #include <caf/resumable.hpp>
 
 #include <memory>
@@ -17,22 +17,25 @@
 namespace acta::runtime {
 
 /// An aggregate as a CAF actor: any CAF actor can address, link and monitor it. Derived from CAF's
-/// local_actor with CAF's lock-free inbox and nothing else, since a million of them must fit: an
-/// event_based_actor keeps four queues and a stack of behaviours: 1,016 bytes, where CAF's part of
-/// this has 224 and ours, with a small state and the ids it remembers, 328.
+/// monitorable_actor with CAF's lock-free inbox and nothing else, since a million of them must fit:
+/// an event_based_actor has 1,016 bytes, and a local_actor 40 for what is only of use to actors
+/// with behaviours.
 ///
 /// Lifecycle: lives while the registry holds it (hold() to drop()) or a worker or sender has it in
 /// hand. It cannot be ended by an exit message: its commands must all be answered.
 /// Concurrency: resume() is called by one worker alone, on which it is at home; CAF's inbox sees to
 /// it that an actor is given to the scheduler only by the sender that finds it blocked. One that
 /// pauses leaves its inbox unblocked, so that nobody schedules it but who calls proceed().
-class aggregate_actor final : public caf::local_actor, public mailbox, public caf::resumable {
+class aggregate_actor final : public caf::monitorable_actor,
+                              public caf::resumable,
+                              public aggregate {
 public:
-  aggregate_actor(caf::actor_config& config, core& shared, const category_entry& category,
+  aggregate_actor(caf::actor_config& config, const category_entry& category,
                   const stream_id& stream);
   ~aggregate_actor() override;
 
-  void hold() { held_ = caf::strong_actor_ptr(ctrl()); }
+  /// For the registry, until drop().
+  void hold() { intrusive_ptr_add_ref_impl(); }
 
   // -- mailbox ------------------------------------------------------------------
   void deliver(std::unique_ptr<detail::envelope> command) override;
@@ -41,10 +44,9 @@ public:
   void proceed() override;
   void drop() noexcept override;
 
-  // -- caf::abstract_actor, caf::local_actor -----------------------------------
+  // -- caf::abstract_actor ------------------------------------------------------
   void enqueue(caf::mailbox_element_ptr element, caf::execution_unit* unit) override;
-  void launch(caf::execution_unit* unit, bool lazy, bool hide) override;
-  bool cleanup(caf::error&& reason, caf::execution_unit* host) override;
+  void on_destroy() override;
   [[nodiscard]] const char* name() const override { return "acta.aggregate"; }
 
   // -- caf::resumable -----------------------------------------------------------
@@ -68,8 +70,6 @@ private:
 
   caf::intrusive::lifo_inbox<inbox_policy> inbox_;
   caf::mailbox_element* waiting_ = nullptr; ///< Taken from the inbox, in order of arrival.
-  aggregate aggregate_;
-  caf::strong_actor_ptr held_;
 };
 
 } // namespace acta::runtime

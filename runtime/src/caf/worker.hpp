@@ -70,7 +70,7 @@ private:
   /// So many times the queue is emptied before the chore is looked after although there are jobs:
   /// actors that never rest must not keep commands from being committed.
   static constexpr std::size_t rounds_of_jobs = 64;
-  /// Jobs are actors that other threads had in hand last: their memory, which lies around the job,
+  /// Jobs are actors that other threads had in hand last: their memory, which lies behind the job,
   /// is asked for while those before them run.
   static constexpr std::size_t jobs_ahead = 3;
 

@@ -33,7 +33,7 @@ public:
   virtual ~request() = default;
 
   /// Room for what carries it through the actor's mailbox, so that a command is one allocation.
-  static constexpr std::size_t carrier_size = 96;
+  static constexpr std::size_t carrier_size = 72;
   [[nodiscard]] void* carrier() noexcept { return carrier_.data(); }
 
   /// Gives the caller his outcome. Once.
@@ -99,14 +99,20 @@ private:
   std::vector<std::byte> metadata_;
 };
 
-template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command>
+/// A handler of another type than a caller's own lies in here however large it is, and is there.
+template <domain::aggregate Aggregate, domain::command_of<Aggregate> Command,
+          class Handler = outcome_handler_for<Command>>
 class typed_envelope final : public envelope {
 public:
-  typed_envelope(Command&& command, const command_options& with,
-                 outcome_handler_for<Command>&& handler)
+  typed_envelope(Command&& command, const command_options& with, Handler&& handler)
       : envelope(with), command_(std::move(command)), handler_(std::move(handler)) {}
 
-  [[nodiscard]] bool has_handler() const noexcept override { return static_cast<bool>(handler_); }
+  [[nodiscard]] bool has_handler() const noexcept override {
+    if constexpr (std::is_same_v<Handler, outcome_handler_for<Command>>)
+      return static_cast<bool>(handler_);
+    else
+      return true;
+  }
 
   [[nodiscard]] domain::decision decide(const void* state, flatbuffers::FlatBufferBuilder& builder,
                                         domain::event_sink& sink, const clock& now) override {
@@ -164,7 +170,7 @@ private:
   };
 
   Command command_;
-  outcome_handler_for<Command> handler_;
+  Handler handler_;
   [[no_unique_address]] typename reply_place<Command>::type reply_{};
 };
 

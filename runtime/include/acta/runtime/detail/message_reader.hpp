@@ -27,6 +27,8 @@ public:
   message_sender(caf::strong_actor_ptr receiver, const caf::mailbox_element& of)
       : receiver_(std::move(receiver)), sender_(of.sender), id_(of.mid), stages_(of.stages) {}
 
+  /// False if nobody waits for an answer.
+  [[nodiscard]] bool is_request() const noexcept { return id_.is_request(); }
   /// Once. Any thread; `unit` is what runs there, if CAF does.
   void answer(caf::message with, caf::execution_unit* unit = nullptr);
   /// With to_caf_error().
@@ -72,18 +74,27 @@ private:
   using command = typename Aggregate::command;
 
   template <class Command>
+  struct answer_to {
+    message_sender sender;
+
+    void operator()(outcome_for<Command>&& how) {
+      if (!sender.is_request())
+        return;
+      if (how)
+        sender.answer(caf::make_message(std::move(*how)));
+      else
+        sender.answer(how.error());
+    }
+  };
+
+  template <class Command>
   [[nodiscard]] static bool read_one(std::unique_ptr<envelope>& made,
                                      const caf::type_erased_tuple& message,
                                      const command_options& options, const message_sender& to) {
     if (!message.match_element<Command>(0))
       return false;
-    made = std::make_unique<typed_envelope<Aggregate, Command>>(
-      Command(message.get_as<Command>(0)), options, [to = to](outcome_for<Command>&& how) mutable {
-        if (how)
-          to.answer(caf::make_message(std::move(*how)));
-        else
-          to.answer(how.error());
-      });
+    made = std::make_unique<typed_envelope<Aggregate, Command, answer_to<Command>>>(
+      Command(message.get_as<Command>(0)), options, answer_to<Command>{to});
     return true;
   }
 
