@@ -16,6 +16,9 @@ namespace {
 
 using domain::failure_action;
 
+/// As good as for ever, and no more than a clock can add.
+constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24 * 365);
+
 /// What passes by itself.
 [[nodiscard]] bool is_transient(errc code) noexcept {
   return code == errc::overloaded || code == errc::io;
@@ -74,8 +77,8 @@ result<void> process_runner::status() const {
 
 result<void> process_runner::wait_for(log_position wanted, std::chrono::nanoseconds at_most) const {
   std::unique_lock lock(mutex_);
-  const bool met =
-    moved_.wait_for(lock, at_most, [&] { return position() >= wanted || failure_.has_value(); });
+  const bool met = moved_.wait_for(lock, std::min(at_most, longest_wait),
+                                   [&] { return position() >= wanted || failure_.has_value(); });
   if (position() >= wanted)
     return {};
   if (met)
@@ -105,6 +108,7 @@ result<bool> process_runner::work() {
   auto more = read();
   if (!more)
     return more;
+  forget_the_past();
   note_progress();
   publish(); // behind the note: the destructor waits for it
   set_alarm();
@@ -171,10 +175,6 @@ result<bool> process_runner::read() {
   if (!reached)
     return failure(reached);
   next_ = *reached;
-  if (next_ > known_until_) {
-    stored_.clear();
-    noted_failures_.clear();
-  }
   return !blocked && next_ <= reader_.tail();
 }
 
@@ -471,6 +471,15 @@ void process_runner::publish() {
   moved_.notify_all();
 }
 
+/// What is known of the time before the start is asked for as long as an event of that time has
+/// commands that are not settled: also those that are sent when others were.
+void process_runner::forget_the_past() {
+  if (settled() < known_until_ || (stored_.empty() && noted_failures_.empty()))
+    return;
+  stored_ = {};
+  noted_failures_ = {};
+}
+
 /// Now and then, and when everything is settled and something was that left no trace.
 void process_runner::note_progress() {
   const auto reached = settled();
@@ -520,7 +529,8 @@ void process_runner::set_alarm() {
 }
 
 process_runner::time_point process_runner::after(std::chrono::nanoseconds delay) const {
-  return actor_->time_passes() ? std::chrono::steady_clock::now() + delay : time_point();
+  return actor_->time_passes() ? std::chrono::steady_clock::now() + std::min(delay, longest_wait)
+                               : time_point();
 }
 
 process_runner::time_point process_runner::after_backoff(unsigned times) const {

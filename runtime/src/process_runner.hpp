@@ -107,6 +107,7 @@ private:
 
   [[nodiscard]] log_position settled() const noexcept;
   void publish();
+  void forget_the_past();
   void note_progress();
   [[nodiscard]] result<void> settle_note(outcome&& how);
   void set_alarm();
