@@ -7,6 +7,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 
 namespace acta::runtime {
 
@@ -51,6 +54,11 @@ result<void> check(const engine_options& options) {
     return failure(
       errc::invalid_argument,
       "engine_options::passivate_after is negative; 0 leaves idle aggregates in memory");
+  constexpr auto most_memory = std::size_t{std::numeric_limits<std::int64_t>::max() / 9 * 8};
+  if (options.memory_budget > most_memory) // an eighth more is still counted
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::memory_budget is {}, more than {}; 0 sets none",
+                               options.memory_budget, most_memory));
   if (options.max_mailbox == 0)
     return failure(errc::invalid_argument,
                    "engine_options::max_mailbox is 0: no command could ever be taken");

@@ -71,7 +71,7 @@ std::optional<error> failures::held_back(const stream_id& stream) const {
   const auto& [attempts, retry_at_ns, why] = found->second;
   ensure(why.has_value() && attempts != 0, "trouble has a reason");
   const auto left = retry_at_ns - options_.clock->now_ns();
-  if (left <= 0)
+  if (left <= 0 || left > backoff(attempts).count()) // more: the clock was set back
     return std::nullopt;
   return error(why->code(), fmt::format("{} (tried {} times; tried again in {} ms)", why->message(),
                                         attempts, left / 1'000'000 + 1));

@@ -17,6 +17,9 @@ namespace {
 
 using domain::failure_action;
 
+/// As good as for ever, and no more than a clock can add.
+constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24 * 365);
+
 /// What passes by itself.
 [[nodiscard]] bool is_transient(errc code) noexcept {
   return code == errc::overloaded || code == errc::io;
@@ -80,8 +83,8 @@ result<void> process_runner::status() const {
 
 result<void> process_runner::wait_for(log_position wanted, std::chrono::nanoseconds at_most) const {
   std::unique_lock lock(mutex_);
-  const bool met =
-    moved_.wait_for(lock, at_most, [&] { return position() >= wanted || failure_.has_value(); });
+  const bool met = moved_.wait_for(lock, std::min(at_most, longest_wait),
+                                   [&] { return position() >= wanted || failure_.has_value(); });
   if (position() >= wanted)
     return {};
   if (met)
@@ -111,6 +114,7 @@ result<bool> process_runner::work() {
   auto more = read();
   if (!more)
     return more;
+  forget_the_past();
   note_progress();
   publish(); // behind the note: the destructor waits for it
   set_alarm();
@@ -179,10 +183,6 @@ result<bool> process_runner::read() {
   if (!reached)
     return failure(reached);
   next_ = *reached;
-  if (next_ > known_until_) {
-    stored_.clear();
-    noted_failures_.clear();
-  }
   return !blocked && next_ <= reader_.tail();
 }
 
@@ -490,6 +490,15 @@ void process_runner::publish() {
   ensure(reached >= position(), "what is settled stays so");
   position_.store(reached.value(), std::memory_order_release);
   moved_.notify_all();
+}
+
+/// What is known of the time before the start is asked for as long as an event of that time has
+/// commands that are not settled: also those that are sent when others were.
+void process_runner::forget_the_past() {
+  if (settled() < known_until_ || (stored_.empty() && noted_failures_.empty()))
+    return;
+  stored_ = {};
+  noted_failures_ = {};
 }
 
 /// Now and then, and when everything is settled and something was that left no trace. Without an

@@ -116,6 +116,7 @@ private:
 
   [[nodiscard]] log_position settled() const noexcept;
   void publish();
+  void forget_the_past();
   [[nodiscard]] bool is_time_to_note() const noexcept;
   void note_progress();
   [[nodiscard]] result<void> settle_note(outcome&& how);

@@ -220,16 +220,18 @@ void timer_service::try_again(const stream_id& stream, entry& one, const error& 
   enqueue(stream, one, core_.options.clock->now_ns() + after.count());
 }
 
-/// False if nothing is due.
+/// False if nothing is due, or nothing had room: then it is due again at once, but whoever stops
+/// this does not wait for room.
 bool timer_service::send_due() {
   if (!has_due())
     return false;
+  const auto before = under_way_;
   const auto sent =
     core_.options.deterministic_seed
       ? send_all_due()
       : core_.committer->try_while_full(wait_for_room, [this] { return send_all_due(); });
   ensure(sent || sent.error().code() == errc::overloaded, "what is not room ends the sending");
-  return true;
+  return sent || under_way_ != before || core_.options.deterministic_seed;
 }
 
 /// errc::overloaded if there was no room for all.

@@ -358,6 +358,9 @@ TEST_F(commands_test, do_not_try_a_stream_again_at_once_that_could_not_be_loaded
     EXPECT_FALSE(e->ask<wallet>(1, put_in{}));
   EXPECT_EQ(attempts, (std::vector<std::uint32_t>{1, 2}));
   EXPECT_EQ(e->counters().recovery_failures, 2U);
+  time.advance_ns(-std::chrono::nanoseconds(1h).count());
+  EXPECT_FALSE(e->ask<wallet>(1, put_in{}));
+  EXPECT_EQ(attempts.size(), 3U) << "a clock that was set back holds nothing back";
   ASSERT_TRUE(e->remove<wallet>(1));
   EXPECT_TRUE(e->ask<wallet>(1, put_in{})) << "it begins anew";
 }

@@ -10,10 +10,13 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -169,6 +172,22 @@ TEST_F(passivation_test, leaves_every_balance_right_in_any_order_of_steps) {
       EXPECT_EQ(now->reply, balance[key]) << seed;
     }
   }
+}
+
+TEST_F(passivation_test, refuses_a_budget_that_cannot_be_counted) {
+  constexpr std::size_t most = std::size_t{INT64_MAX} / 9 * 8;
+  for (const auto budget : {most + 1, std::size_t{INT64_MAX}, SIZE_MAX}) {
+    const auto opened =
+      engine::open<wallet>(std::make_unique<gated_log>(log, gate_), {.memory_budget = budget});
+    ASSERT_FALSE(opened) << budget;
+    EXPECT_EQ(opened.error().code(), errc::invalid_argument);
+    EXPECT_NE(opened.error().message().find("0 sets none"), std::string::npos);
+  }
+  const auto e = open({.deterministic_seed = 1, .memory_budget = most});
+  EXPECT_TRUE(e->ask<wallet>(1, put_in{1}));
+  EXPECT_TRUE(e->ask<wallet>(2, put_in{1}));
+  run_until_idle(*e);
+  EXPECT_EQ(e->counters().live_aggregates, 2U);
 }
 
 } // namespace

@@ -1,15 +1,18 @@
 // Timers of aggregates: when they fire, and that they fire once, whatever happens.
 #include "../support/alarm_fixture.hpp"
+#include "../support/counter.hpp"
 
 #include <acta/runtime/interceptor.hpp>
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -390,6 +393,26 @@ TEST_P(firing_test, is_done_once_by_one_engine_after_the_other) {
   wait_for_rings(many);
   TearDown();
   EXPECT_EQ(rung().size(), many);
+}
+
+TEST(timers_without_room, do_not_keep_an_engine_from_stopping) {
+  manual_clock now(1'000);
+  const auto fails = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<storage::event_log> log = storage::make_memory_log();
+  auto engine = runtime::engine::open<alarm, counter>(
+    std::make_unique<unreadable_log>(log, fails),
+    {.workers = 1, .index = {.memory = 1U << 20U}, .clock = &now});
+  ASSERT_TRUE(engine) << engine.error().message();
+  ASSERT_TRUE((*engine)->ask<alarm>(1, set_bell{bell::first, 2'000}));
+  *fails = true;
+  std::optional<errc> refused; // once the index is far behind
+  while (!refused)
+    if (auto done = (*engine)->ask<counter>(1, add{1, 50'000}); !done)
+      refused = done.error().code();
+  EXPECT_EQ(refused, errc::overloaded);
+  now.advance_ns(1'000);
+  (*engine)->stop();
+  EXPECT_FALSE((*engine)->ask<counter>(1, add{}));
 }
 
 INSTANTIATE_TEST_SUITE_P(logs, timers_test, alarm_logs, name_of_alarm_log);

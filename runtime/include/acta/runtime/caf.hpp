@@ -39,10 +39,12 @@ namespace acta::runtime {
 /// An actor that takes the commands of one aggregate, on its sender's thread, for this engine.
 ///
 /// Messages: `Aggregate::command` or one of its alternatives, alone or with command_options behind
-/// it, of which the times to wait are not regarded: an actor must not be blocked. A request is
-/// answered with receipt_for<Command>, or with to_caf_error() of what engine::tell() or the outcome
-/// says; a message that is no request is not answered. What is no command is refused with
-/// errc::invalid_argument, which says what is taken. Commands of one sender are handled in order.
+/// it, of which the times to wait are not regarded: an actor must not be blocked. Options borrow
+/// the texts of their metadata, which must be there until the message arrives: at once, unless it
+/// is delayed. A request is answered with receipt_for<Command>, or with to_caf_error() of what
+/// engine::tell() or the outcome says; a message that is no request is not answered. What is no
+/// command is refused with errc::invalid_argument, which says what is taken. Commands of one sender
+/// are handled in order.
 ///
 /// The aggregate's own actor comes and goes; this one stays as long as somebody has its handle, and
 /// each call makes one more. It can be monitored and linked, and an exit message ends it, not the

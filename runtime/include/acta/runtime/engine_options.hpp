@@ -71,8 +71,9 @@ struct engine_options {
   /// engine_counters::aggregate_memory), not of the index, the log and commands under way. Near it
   /// those that have had no command for longest are dropped. A command to one that is not in memory
   /// is refused with errc::overloaded while all that are take an eighth more than this and are
-  /// busy. 0: none. An aggregate whose state has more on the heap than sizeof(state) says so with
-  /// `static std::size_t heap_size(const state&) noexcept`.
+  /// busy. 0: none; more than 8/9 of 2^63 is refused with errc::invalid_argument. An aggregate
+  /// whose state has more on the heap than sizeof(state) says so with `static std::size_t
+  /// heap_size(const state&) noexcept`.
   std::size_t memory_budget = 0;
   /// Aggregates that are loaded at the same time, at least 1; others wait in the order they came,
   /// and their workers go on with those that are loaded. It takes more workers than this to wait.
