@@ -190,6 +190,7 @@ result<void> aggregate::check_before_loading(detail::envelope& command) {
   if (interceptors.empty() || command.is_timer())
     return {};
   const auto of = whole_stream();
+  command.remember(of);
   const command_view view(command, of, category_.type->category());
   for (auto* one : interceptors) {
     command.count_interceptor();

@@ -1,12 +1,7 @@
 #include "committer.hpp"
 
-#include "answer.hpp"
-#include "durability_gate.hpp"
 #include "log_errand.hpp"
-#include "prefetch.hpp"
 #include "shard.hpp"
-#include "snapshot_writer.hpp"
-#include "timer_service.hpp"
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
@@ -19,7 +14,6 @@ namespace acta::runtime {
 
 namespace {
 
-constexpr std::size_t commands_ahead = 4;
 /// After so many commands a worker that commits itself does so even if more wait: by then a commit
 /// costs little beside them, and the first has waited some milliseconds.
 constexpr std::size_t commands_of_a_commit = 4'096;
@@ -27,7 +21,7 @@ constexpr std::size_t commands_of_a_commit = 4'096;
 } // namespace
 
 committer::committer(core& shared, housekeeper& helper, std::size_t shards)
-    : core_(shared), housekeeper_(helper) {
+    : core_(shared), answers_(shared, helper) {
   for (std::size_t i = 0; i < shards + 1; ++i)
     shards_.push_back(std::make_unique<staging>());
 }
@@ -54,23 +48,25 @@ bool committer::urgent() const noexcept {
 
 bool committer::step() noexcept {
   const bool wanted = round_wanted_.exchange(false, std::memory_order_seq_cst);
-  const auto round = rounds_begun_.fetch_add(1, std::memory_order_acq_rel) + 1;
-  const bool all = take();
-  const bool any = !settlements_.empty();
+  auto& round = rounds_[next_round_];
+  round.number = rounds_begun_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  take(round);
+  const bool any = !round.settlements.empty();
   if (any)
-    commit();
-  if (all)
-    rounds_done_.store(round, std::memory_order_seq_cst);
-  housekeeper_.after_round();
+    commit(round);
+  if (answers_.end(round, ready()))
+    next_round_ = 1 - next_round_;
   return any || wanted;
 }
 
 bool committer::admit() noexcept {
   const auto limit = static_cast<std::int64_t>(core_.options.max_in_flight);
-  if (in_flight_.fetch_add(1, std::memory_order_seq_cst) < limit)
-    return true;
-  undo_admission();
-  return false;
+  auto now = in_flight_.load(std::memory_order_relaxed);
+  do // not counted and uncounted: others could take that for a full engine, and wait
+    if (now >= limit)
+      return false;
+  while (!in_flight_.compare_exchange_weak(now, now + 1, std::memory_order_seq_cst));
+  return true;
 }
 
 void committer::admit_parts(std::size_t parts) noexcept {
@@ -89,7 +85,7 @@ void committer::dismiss(std::int64_t commands) noexcept {
 }
 
 // As with draining_: who waits says so, and then tries; what makes room changes a count, and then
-// looks whether somebody waits. An attempt that fails makes no room.
+// looks whether somebody waits.
 void committer::made_room() noexcept {
   if (waiting_for_room_.load(std::memory_order_seq_cst) == 0)
     return;
@@ -99,8 +95,13 @@ void committer::made_room() noexcept {
 }
 
 void committer::undo_admission() noexcept {
-  ensure(in_flight_.fetch_sub(1, std::memory_order_seq_cst) >= 1, "it was admitted");
+  const auto before = in_flight_.fetch_sub(1, std::memory_order_seq_cst);
+  ensure(before >= 1, "it was admitted");
   wake_drain();
+  // Somebody may have found all places taken because of this one. Not else: those who wait for
+  // something other than a place would wake each other with each vain attempt.
+  if (before >= static_cast<std::int64_t>(core_.options.max_in_flight))
+    made_room();
 }
 
 void committer::wake_drain() noexcept {
@@ -138,116 +139,52 @@ void committer::drain() noexcept {
   }
 }
 
-/// False if some may be left.
-bool committer::take() {
+void committer::take(commit_round& round) {
   std::size_t bytes = 0;
-  for (auto& shard : shards_)
+  for (auto& shard : shards_) {
+    own_ = round.settlements.size();
     if (bytes < limits::max_commit_size)
-      bytes += shard->take(limits::max_commit_size - bytes, records_, settlements_);
-  return bytes < limits::max_commit_size;
+      bytes +=
+        shard->take(limits::max_commit_size - bytes, round.records, round.settlements, round.used);
+  }
+  round.took_all = bytes < limits::max_commit_size;
 }
 
-void committer::commit() {
-  auto last = core_.log->tail();
-  const auto expected = log_position(last.value() + records_.size());
+void committer::commit(commit_round& round) {
+  round.before = core_.log->tail();
+  round.failure = failed();
+  if (round.failure)
+    return;
   const bool sampled = core_.options.latency_sample != 0;
-  if (!has_failed()) {
-    times_.taken = sampled ? monotonic_ns() : 0;
-    auto appended = core_.log->append(records_, core_.options.clock->now_ns());
-    times_.committed = sampled ? monotonic_ns() : 0;
-    if (appended) {
-      ensure(*appended == expected, "the log gives the positions it was asked for");
-      commits_.fetch_add(records_.empty() ? 0 : 1, std::memory_order_relaxed);
-      events_.fetch_add(records_.size(), std::memory_order_relaxed);
+  round.times.taken = sampled ? monotonic_ns() : 0;
+  const auto appended = core_.log->append(round.records, core_.options.clock->now_ns());
+  round.times.committed = sampled ? monotonic_ns() : 0;
+  if (!appended) {
+    fail_with(appended.error());
+    round.failure = failed();
+    return;
+  }
+  ensure(appended->value() == round.before.value() + round.records.size(),
+         "the log gives the positions it was asked for");
+  commits_.fetch_add(round.records.empty() ? 0 : 1, std::memory_order_relaxed);
+  events_.fetch_add(round.records.size(), std::memory_order_relaxed);
+  run_errands(round);
+}
+
+/// Here, as nobody else may write the log. They come from stage() alone.
+void committer::run_errands(commit_round& round) const {
+  for (auto i = own_; i < round.settlements.size(); ++i) {
+    auto& one = *round.settlements[i];
+    if (one.how != settlement::kind::errand)
+      continue;
+    if (auto done = static_cast<log_errand&>(*one.command).run(*core_.log); done) {
+      one.how = settlement::kind::known;
+      one.position = core_.log->tail();
     } else {
-      fail_with(appended.error());
+      one.how = settlement::kind::failed;
+      one.failure = std::make_unique<error>(std::move(done.error()));
     }
   }
-  const auto answered = static_cast<std::int64_t>(settlements_.size());
-  std::int64_t handed_on = 0;
-  for (std::size_t i = 0; i < settlements_.size(); ++i) {
-    // Others had the commands in hand last: they are asked for while those before are answered.
-    if (i + commands_ahead < settlements_.size())
-      prefetch(settlements_[i + commands_ahead]->command.get(), 1);
-    handed_on += settle(*settlements_[i], last) ? 0 : 1;
-    std::destroy_at(settlements_[i]);
-  }
-  settlements_.clear();
-  ensure(has_failed() || last == expected, "the receipts' positions are those of the records");
-  const bool stored = !records_.empty() && !has_failed();
-  records_.clear();
-  for (auto& shard : shards_)
-    shard->release();
-  if (stored) {
-    const std::lock_guard guard(listeners_mutex_);
-    for (auto& listener : listeners_)
-      listener(last);
-  }
-  if (stored && core_.timers != nullptr)
-    core_.timers->give(for_timers_, last);
-  housekeeper_.give(for_housekeeper_);
-  dismiss(answered - handed_on); // last, so that whoever drains finds all of the above done
-}
-
-/// Answers one command; `last` is the position of the record before this command's. False if
-/// somebody else will, or if it was answered before.
-bool committer::settle(settlement& one, log_position& last) {
-  ensure(one.command != nullptr, "an answer is to a command");
-  if (has_failed()) {
-    finish(one, failure(errc::commit_failed, failed()->message()));
-    return true;
-  }
-  // In the order of the aggregate's commands, and once each: a number that came late could be taken
-  // for one of the actor that followed.
-  if (const auto handled = std::exchange(one.finished_after, 0); handled != 0)
-    for_housekeeper_.finished.push_back({one.from, handled});
-  if (one.how == settlement::kind::accepted) {
-    one.position = last = log_position(last.value() + one.events);
-    if (one.snapshot != nullptr)
-      core_.snapshots->give(std::move(one.snapshot), last);
-    if (one.timers != nullptr)
-      for_timers_.push_back(std::move(one.timers));
-  }
-  if (one.how == settlement::kind::repeat) {
-    for_housekeeper_.repeats.push_back(std::move(one));
-    return false;
-  }
-  const bool stored = one.how == settlement::kind::accepted || one.how == settlement::kind::known;
-  if (stored && core_.gate != nullptr && core_.gate->hold(one, one.position))
-    return false;
-  if (one.how == settlement::kind::failed)
-    finish(one, std::unexpected(std::move(*one.failure)));
-  else if (one.how == settlement::kind::errand)
-    run_errand(one, last);
-  else
-    finish(one, receipt{.version = one.version,
-                        .position = one.position,
-                        .events = one.events,
-                        .repeat = one.repeat});
-  return true;
-}
-
-/// Counts how a command ended, and tells the caller, unless he knows.
-void committer::finish(settlement& one, outcome&& how) {
-  if (auto* command = one.command->as_command()) {
-    auto& telemetry = *core_.categories[one.category].telemetry;
-    if (!how)
-      telemetry.count_failure(how.error().code());
-    else
-      (how->repeat ? telemetry.repeats : telemetry.accepted).add();
-    if (command->times().sent != 0 && !one.answered)
-      record(telemetry, command->times(), times_);
-  }
-  if (!one.answered)
-    answer(core_, one, std::move(how));
-}
-
-void committer::run_errand(settlement& one, log_position last) const {
-  auto done = static_cast<log_errand&>(*one.command).run(*core_.log);
-  if (done)
-    one.command->settle(receipt{.version = {}, .position = last});
-  else
-    one.command->settle(failure(done));
 }
 
 void committer::fail_with(const error& why) {
@@ -257,21 +194,12 @@ void committer::fail_with(const error& why) {
     has_failed_.store(true, std::memory_order_release);
   }
   core_.failures.commit_failed(why);
+  made_room(); // for an answer: nothing else may come to wake those who wait
 }
 
 std::optional<error> committer::failed() const {
   const std::lock_guard guard(failure_mutex_);
   return failure_;
-}
-
-committer::listener_handle committer::add_listener(tail_listener listener) {
-  const std::lock_guard guard(listeners_mutex_);
-  return listeners_.insert(listeners_.end(), std::move(listener));
-}
-
-void committer::remove_listener(listener_handle which) {
-  const std::lock_guard guard(listeners_mutex_);
-  listeners_.erase(which);
 }
 
 } // namespace acta::runtime

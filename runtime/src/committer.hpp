@@ -1,6 +1,8 @@
 #pragma once
 
+#include "answerer.hpp"
 #include "chore.hpp"
+#include "commit_round.hpp"
 #include "core.hpp"
 #include "housekeeper.hpp"
 #include "settlement.hpp"
@@ -9,23 +11,23 @@
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <vector>
 
 namespace acta::runtime {
 
-/// Takes what the aggregates staged, appends it in one transaction, and answers the callers: group
-/// commit. While it syncs, the aggregates go on staging.
+/// Takes what the aggregates staged, appends it in one transaction, and has the callers answered:
+/// group commit. While it syncs, the aggregates go on staging, and the callers of the commit before
+/// are answered.
 ///
 /// Concurrency: the thread that does this chore is the only writer of the log: one of its own, or
 /// the only worker, between its jobs.
@@ -33,11 +35,9 @@ namespace acta::runtime {
 /// decided on states that never became true, and the engine has to be reopened.
 class committer final : public chore {
 public:
-  using tail_listener = std::function<void(log_position)>;
-
   committer(core& shared, housekeeper& helper, std::size_t shards);
 
-  /// Commits what is staged, up to limits::max_commit_size, and answers it.
+  /// Commits what is staged, up to limits::max_commit_size, and has it answered.
   bool step() noexcept override;
   [[nodiscard]] bool ready() const noexcept override;
   /// True if enough is staged for one commit. For a worker that commits itself.
@@ -62,9 +62,10 @@ public:
   [[nodiscard]] std::uint64_t rounds_begun() noexcept {
     return rounds_begun_.fetch_add(0, std::memory_order_acq_rel);
   }
-  [[nodiscard]] std::uint64_t rounds_done() const noexcept {
-    return rounds_done_.load(std::memory_order_seq_cst);
-  }
+  [[nodiscard]] std::uint64_t rounds_done() const noexcept { return answers_.rounds_done(); }
+
+  /// Who answers. Whoever does that chore is told by answerer::has_helper().
+  [[nodiscard]] answerer& answers() noexcept { return answers_; }
 
   /// Counts a command in, unless that were more than the limit.
   [[nodiscard]] bool admit() noexcept;
@@ -98,36 +99,27 @@ public:
     return events_.load(std::memory_order_relaxed);
   }
 
-  using listener_handle = std::list<tail_listener>::iterator;
-  [[nodiscard]] listener_handle add_listener(tail_listener listener);
-  void remove_listener(listener_handle which);
-
 private:
-  [[nodiscard]] bool take();
-  void commit();
-  [[nodiscard]] bool settle(settlement& one, log_position& last);
-  void finish(settlement& one, outcome&& how);
-  void run_errand(settlement& one, log_position last) const;
+  void take(commit_round& round);
+  void commit(commit_round& round);
+  void run_errands(commit_round& round) const;
   void fail_with(const error& why);
   void wake_drain() noexcept;
 
   core& core_;
-  housekeeper& housekeeper_;
+  answerer answers_;
   std::vector<std::unique_ptr<staging>> shards_; ///< The last one is that of stage().
   std::mutex stage_mutex_;                       ///< Makes those who call stage() one producer.
 
-  // Of who commits: one commit's worth, memory kept.
-  std::vector<std::span<const std::byte>> records_;
-  std::vector<settlement*> settlements_; ///< In the staging buffers.
-  housekeeper::work for_housekeeper_;
-  std::vector<std::unique_ptr<timer_changes>> for_timers_;
-  commit_times times_; ///< Of the commit in hand.
+  // Of who commits.
+  std::array<commit_round, 2> rounds_; ///< One may be with the answerer.
+  std::size_t next_round_ = 0;         ///< That which is not.
+  std::size_t own_ = 0; ///< In the round in hand: where the settlements of stage() begin.
 
   std::atomic<std::int64_t> in_flight_{0};
   std::atomic<int> draining_{0};
   std::atomic<bool> round_wanted_{false};
   std::atomic<std::uint64_t> rounds_begun_{0};
-  std::atomic<std::uint64_t> rounds_done_{0};
   std::atomic<int> waiting_for_room_{0};
   std::mutex room_mutex_;
   std::condition_variable room_;
@@ -138,8 +130,6 @@ private:
 
   mutable std::mutex failure_mutex_;
   std::optional<error> failure_;
-  std::mutex listeners_mutex_;
-  std::list<tail_listener> listeners_;
 };
 
 } // namespace acta::runtime

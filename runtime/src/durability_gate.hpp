@@ -15,7 +15,7 @@ namespace acta::runtime {
 /// Holds the answers to commands that asked for acknowledgement::durable until the log is synced
 /// that far; used at durability `process` alone.
 ///
-/// Concurrency: hold() is called by the committer; what it holds is given back by the thread that
+/// Concurrency: hold() is called by the answerer; what it holds is given back by the thread that
 /// syncs, through the housekeeper's staging buffer.
 class durability_gate {
 public:

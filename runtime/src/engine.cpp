@@ -208,6 +208,7 @@ public:
     const std::lock_guard guard(stop_mutex_);
     if (!accepting_.exchange(false, std::memory_order_seq_cst))
       return;
+    core_.committer->made_room(); // for those who wait for some to hear of it
     if (driver_) {
       driver_->run_until([this] { return core_.committer->is_idle() && host_->has_resumed_all(); });
       driver_->finish_chores();
@@ -220,6 +221,8 @@ public:
     housekeeper_->end();
     if (committer_thread_) // else the worker commits, which has nothing to commit any more
       committer_thread_->stop();
+    if (answers_thread_)
+      answers_thread_->stop();
     if (snapshot_thread_)
       snapshot_thread_->stop();
     if (timer_thread_)
@@ -281,8 +284,12 @@ private:
   }
 
   [[nodiscard]] result<void> admit_in_time() {
+    if (auto admitted = admit(); !admitted)
+      return admitted; // first: an engine that has stopped says so, however far its index is
     auto in_time = housekeeper_->check_index_in_time();
-    return in_time ? admit() : in_time;
+    if (!in_time)
+      core_.committer->undo_admission();
+    return in_time;
   }
 
   [[nodiscard]] result<void> try_to_send(const category_entry& category, const stream_id& stream,
@@ -362,6 +369,8 @@ private:
     if (options.deterministic_seed) {
       driver_.emplace(*host_, *options.deterministic_seed);
       driver_->add(*core_.committer);
+      driver_->add(core_.committer->answers());
+      core_.committer->answers().has_helper();
       driver_->add(*housekeeper_);
       if (core_.snapshots != nullptr)
         driver_->add(*core_.snapshots);
@@ -375,10 +384,13 @@ private:
     housekeeper_thread_.emplace(*housekeeper_, "acta.housekeep");
     if (core_.snapshots != nullptr)
       snapshot_thread_.emplace(*core_.snapshots, "acta.snapshots", snapshot_writer::pause);
-    if (options.commit == commit_by::worker)
+    if (options.commit == commit_by::worker) {
       host_->add(*core_.committer);
-    else
-      committer_thread_.emplace(*core_.committer, "acta.committer");
+      return;
+    }
+    answers_thread_.emplace(core_.committer->answers(), "acta.answers");
+    core_.committer->answers().has_helper();
+    committer_thread_.emplace(*core_.committer, "acta.committer");
   }
 
   void start_snapshots() {
@@ -425,6 +437,7 @@ private:
   std::optional<driver> driver_; ///< In the place of all threads.
   // Behind what they work on.
   std::optional<chore_thread> housekeeper_thread_;
+  std::optional<chore_thread> answers_thread_;
   std::optional<chore_thread> committer_thread_;
   std::optional<chore_thread> snapshot_thread_;
   std::optional<chore_thread> timer_thread_;
@@ -435,16 +448,15 @@ private:
 
 namespace {
 
-template <class Committer>
 class subscription final : public engine::tail_subscription {
 public:
-  subscription(Committer& of, engine::tail_listener listener)
+  subscription(answerer& of, engine::tail_listener listener)
       : of_(of), which_(of.add_listener(std::move(listener))) {}
   ~subscription() override { of_.remove_listener(which_); }
 
 private:
-  Committer& of_;
-  typename Committer::listener_handle which_;
+  answerer& of_;
+  answerer::listener_handle which_;
 };
 
 } // namespace
@@ -569,8 +581,8 @@ std::optional<error> engine::failed() const {
 }
 
 std::unique_ptr<engine::tail_subscription> engine::on_tail(tail_listener listener) {
-  return std::make_unique<subscription<committer>>(*implementation_->shared().committer,
-                                                   std::move(listener));
+  return std::make_unique<subscription>(implementation_->shared().committer->answers(),
+                                        std::move(listener));
 }
 
 caf::actor_system& engine::system() noexcept {

@@ -72,6 +72,8 @@ std::chrono::nanoseconds housekeeper::look_again_after() const noexcept {
 }
 
 bool housekeeper::step() noexcept {
+  // Before the work is taken: what was given in the rounds that this looks at is then among it.
+  const bool may_drop = passivation_.may_drop();
   {
     const std::lock_guard guard(mutex_);
     if (!index_wanted_ && !passivation_.is_due())
@@ -79,7 +81,7 @@ bool housekeeper::step() noexcept {
     index_wanted_ = false;
     std::swap(in_hand_, todo_);
   }
-  do_work(in_hand_);
+  do_work(in_hand_, may_drop);
   in_hand_.repeats.clear();
   in_hand_.finished.clear();
   return true;
@@ -138,9 +140,8 @@ result<void> housekeeper::index_up_to(log_position position) {
   return {};
 }
 
-void housekeeper::do_work(work& todo) {
-  // Before the index, so that what it is about is in it.
-  const bool may_drop = passivation_.may_drop();
+/// `may_drop` was found before the work, and so the index, so that what it is about is in both.
+void housekeeper::do_work(work& todo, bool may_drop) {
   auto indexed = index();
   for (auto& one : todo.repeats) {
     settlement end = [&] {

@@ -26,7 +26,7 @@ class registry;
 /// whole log is indexed; later an actor is dropped only by this thread, after it has indexed the
 /// log up to a tail that contains the aggregate's last event.
 ///
-/// Concurrency: a thread of its own does this chore; give() is called by the committer.
+/// Concurrency: a thread of its own does this chore; give() is called by the answerer.
 class housekeeper final : public chore {
 public:
   struct work {
@@ -44,7 +44,7 @@ public:
   /// Takes the work over if there is enough of it, or any that somebody waits for.
   void give(work& from);
 
-  /// By the committer, after each round.
+  /// By the answerer, after each round.
   void after_round() noexcept {
     if (passivation_.waits_for_round() && passivation_.may_drop())
       wake();
@@ -68,7 +68,7 @@ private:
   [[nodiscard]] bool has_no_thread() const noexcept {
     return core_.options.deterministic_seed.has_value();
   }
-  void do_work(work& todo);
+  void do_work(work& todo, bool may_drop);
   [[nodiscard]] settlement answer_repeat(settlement&& repeat) const;
 
   core& core_;

@@ -19,7 +19,7 @@ struct finished_actor {
   std::uint64_t handled;
 };
 
-/// How a command ended, on its way from the aggregate to the committer, which answers the caller.
+/// How a command ended, on its way from the aggregate to the answerer, which tells the caller.
 struct settlement {
   enum class kind : std::uint8_t {
     accepted, ///< Answer with a receipt once the events staged with it are committed.
@@ -31,7 +31,8 @@ struct settlement {
 
   std::unique_ptr<detail::request> command;
   /// The actor that handled it. It is dropped by the housekeeper alone, when that sees the
-  /// `finished_after` of the last command the actor was sent: until then this is valid.
+  /// `finished_after` of the last command the actor was sent: until then this is valid. It may be
+  /// gone before the caller is answered, who may have to wait for a sync.
   mailbox* from = nullptr;
   kind how = kind::accepted;
   bool repeat : 1 = false;   ///< The receipt is one that was given before.

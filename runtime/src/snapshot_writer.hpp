@@ -22,7 +22,7 @@ namespace acta::runtime {
 /// own, since its syncs must hold up neither the committer nor those who wait for the housekeeper.
 /// A failure is a warning: the snapshots are given up, and later ones tried.
 ///
-/// Concurrency: take() is called by the aggregates, give() by the committer.
+/// Concurrency: take() is called by the aggregates, give() by the answerer.
 class snapshot_writer final : public chore {
 public:
   explicit snapshot_writer(core& shared) : core_(shared) {}

@@ -66,7 +66,6 @@ staging::staging() {
 staging::~staging() {
   ensure(!ready(), "staging destroyed with commands that nobody answered");
   discard();
-  release();
   delete read_.in; // the block in hand of both sides, as all is read
 }
 
@@ -155,7 +154,7 @@ void staging::seal(std::span<settlement> ends) {
 }
 
 std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
-                          std::vector<settlement*>& settlements) {
+                          std::vector<settlement*>& settlements, used_blocks& used) {
   const auto sealed = sealed_.load(std::memory_order_acquire);
   std::size_t bytes = 0;
   bool within_command = false;
@@ -177,7 +176,7 @@ std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std
         within_command = false;
         break;
       case frame::kind::next_block:
-        finished_.push_back(read_.in);
+        used.emplace_back(this, read_.in);
         read_ = {*one->as<block*>(), 0};
         continue;
     }
@@ -188,10 +187,10 @@ std::size_t staging::take(std::size_t max_bytes, std::vector<std::span<const std
   return bytes;
 }
 
-void staging::release() {
-  for (auto* one : finished_)
-    recycle(std::unique_ptr<block>(one));
-  finished_.clear();
+void staging::release(used_blocks& used) {
+  for (auto [of, one] : used)
+    of->recycle(std::unique_ptr<block>(one));
+  used.clear();
 }
 
 } // namespace acta::runtime

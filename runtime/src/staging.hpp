@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace acta::runtime {
@@ -55,22 +56,25 @@ public:
   [[nodiscard]] bool ready() const noexcept {
     return sealed_.load(std::memory_order_seq_cst) != taken_;
   }
+  struct block;
+  /// What was read to its end, and has to be given back by release().
+  using used_blocks = std::vector<std::pair<staging*, block*>>;
   /// Adds the records and settlements of sealed commands, in order, until there are no more or the
   /// records added have reached `max_bytes`. Returns the bytes of the records added. Both stay
-  /// where they are until release(); before that, the caller ends the settlements' lives.
+  /// where they are until `used` is released; before that, the caller ends the settlements' lives.
   std::size_t take(std::size_t max_bytes, std::vector<std::span<const std::byte>>& records,
-                   std::vector<settlement*>& settlements);
+                   std::vector<settlement*>& settlements, used_blocks& used);
   /// Commands sealed and not taken, and the bytes of their records. For a consumer that is the
   /// producer too.
   [[nodiscard]] std::size_t commands() const noexcept {
     return sealed_.load(std::memory_order_relaxed) - taken_;
   }
   [[nodiscard]] std::size_t bytes() const noexcept { return sealed_bytes_ - taken_bytes_; }
-  /// Gives the blocks of all that was taken back to the producer.
-  void release();
+  /// Gives the blocks of what was taken back to the producers, and forgets them. Any one thread, in
+  /// the order they were taken.
+  static void release(used_blocks& used);
 
 private:
-  struct block;
   struct frame;
   struct place {
     block* in = nullptr;
@@ -92,7 +96,6 @@ private:
   alignas(64) place read_;
   std::uint64_t taken_ = 0;
   std::size_t taken_bytes_ = 0;
-  std::vector<block*> finished_; ///< Read to their end, not released.
 
   std::mutex free_mutex_;
   std::vector<std::unique_ptr<block>> free_;

@@ -31,7 +31,7 @@ private:
   std::atomic<std::uint64_t> value_{0};
 };
 
-/// What is counted and timed of the commands of one category. Written by the committer alone, which
+/// What is counted and timed of the commands of one category. Written by the answerer alone, which
 /// sees each command's end; so nothing here is shared by writers.
 struct category_telemetry {
   counter accepted, repeats, rejected, expired, wrong_version, failed;

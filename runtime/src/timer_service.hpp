@@ -44,7 +44,7 @@ struct loaded_timers {
 /// fire. So what this knows need not be exact: a timer too many costs a message. None may be
 /// missing: it has what the log has.
 ///
-/// Concurrency: a thread of its own does this chore; give() is called by the committer,
+/// Concurrency: a thread of its own does this chore; give() is called by the answerer,
 /// timer_ended() by whoever answers, clock_moved() by whoever moves the clock.
 /// Durability: the log's. The checkpoint saves time when a store is opened.
 class timer_service final : public chore, public timer_sender, public clock::listener {

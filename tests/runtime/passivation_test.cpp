@@ -48,6 +48,7 @@ TEST_F(passivation_test, drops_aggregates_that_had_no_command_for_long) { // G14
   for (std::uint64_t key = 0; key < 10; ++key)
     ASSERT_TRUE(e->ask<wallet>(key, put_in{5}));
   time.advance_ns(700);
+  run_until_idle(*e); // the housekeeper looks at the clock
   ASSERT_TRUE(e->ask<wallet>(0, put_in{5}));
   run_until_idle(*e);
   EXPECT_EQ(e->counters().live_aggregates, 10U) << "not yet";

@@ -71,9 +71,9 @@ using atomic_outcome = result<atomic_receipt>;
 /// As outcome_handler.
 using atomic_outcome_handler = std::move_only_function<void(atomic_outcome&&)>;
 
-/// Called exactly once for each command that tell() took: on the thread that commits, one at a
-/// time; at acknowledgement::accepted on the thread that ran the aggregate. Must be quick, must not
-/// block or throw, and must not call engine::ask() or stop().
+/// Called exactly once for each command that tell() took: on a thread of the engine, one at a
+/// time and in order; at acknowledgement::accepted on the thread that ran the aggregate. Must be
+/// quick, must not block or throw, and must not call engine::ask() or stop().
 using outcome_handler = std::move_only_function<void(outcome&&)>;
 template <class Command>
 using outcome_handler_for = std::move_only_function<void(outcome_for<Command>&&)>;

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -75,6 +76,10 @@ public:
   /// The interceptors whose before() was called.
   [[nodiscard]] std::size_t intercepted() const noexcept { return intercepted_; }
   void count_interceptor() noexcept { ++intercepted_; }
+  /// The stream, for the interceptors' after(): the actor may be gone by then. Null if there are
+  /// none.
+  [[nodiscard]] const stream_id* stream() const noexcept { return stream_.get(); }
+  void remember(const stream_id& stream) { stream_ = std::make_unique<stream_id>(stream); }
 
   [[nodiscard]] const envelope* as_command() const noexcept final { return this; }
   using request::as_command;
@@ -95,6 +100,7 @@ private:
   acknowledgement answered_;
   bool is_timer_;
   std::uint32_t intercepted_ = 0;
+  std::unique_ptr<stream_id> stream_;
   stage_times times_;
   std::vector<std::byte> metadata_;
 };
