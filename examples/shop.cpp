@@ -1,6 +1,7 @@
 // A shop: orders are placed, paid in parts, and shipped when they are paid. What is not paid in
 // time is cancelled by its timer, and what was paid of it goes back. Run: shop [DIRECTORY]
 #include <acta/base/clock.hpp>
+#include <acta/base/ids.hpp>
 #include <acta/domain/orders/order.hpp>
 #include <acta/domain/orders/refund.hpp>
 #include <acta/domain/orders/refunds.hpp>
@@ -70,15 +71,14 @@ result<void> pay_back(engine& shop, const runtime::process_manager& refunding,
   }
 }
 
-template <class Aggregate>
-result<void> print_history(engine& shop, std::uint64_t number) {
+result<void> print_history(engine& shop, std::string_view title, const stream_id& stream) {
   auto now = shop.log().snapshot();
   if (!now)
     return failure(now);
-  auto history = shop.read(shop.stream<Aggregate>(number), **now);
+  auto history = shop.read(stream, **now);
   if (!history)
     return failure(history);
-  fmt::print("{} {}\n", Aggregate::category, number);
+  fmt::print("{}\n", title);
   storage::event_json json(shop.log());
   for (const auto& record : history->records) {
     auto text = json.text(record);
@@ -124,10 +124,12 @@ result<void> run(const char* directory) {
   if (auto done = pay_back(**shop, **pays_back, 2); !done)
     return done;
 
-  for (const auto number : {1U, 2U})
-    if (auto printed = print_history<order>(**shop, number); !printed)
+  for (const auto& [title, stream] : {std::pair("order 1", (*shop)->stream<order>(1)),
+                                      std::pair("order 2", (*shop)->stream<order>(2)),
+                                      std::pair("refund 2", (*shop)->stream<refund>(2))})
+    if (auto printed = print_history(**shop, title, stream); !printed)
       return printed;
-  return print_history<refund>(**shop, 2);
+  return {};
 }
 
 } // namespace example
