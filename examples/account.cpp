@@ -17,18 +17,17 @@ namespace example {
 
 using namespace acta;
 
-enum class refusal : std::uint16_t { not_positive = 1, too_little_money = 2, too_much_money = 3 };
-constexpr std::int64_t most = 1'000'000'000'000'000; // cents
-
 struct deposit {
-  std::int64_t amount;
+  std::int64_t amount; // cents
 };
 struct withdraw {
   std::int64_t amount;
 };
+enum class refusal : std::uint16_t { not_positive = 1, too_little_money = 2, too_much_money = 3 };
 
 struct account {
   static constexpr std::string_view category = "account";
+  static constexpr std::int64_t most = 1'000'000'000'000'000;
   struct state {
     std::int64_t balance = 0;
   };
@@ -36,6 +35,7 @@ struct account {
   using events = domain::event_list<deposited, withdrawn>; // FlatBuffers tables
   using out = domain::emitter<account>;
 
+  // Accepts a command, with the events that follow from it, or says why not.
   static domain::decision decide(const state& now, const deposit& c, out& events) {
     if (c.amount <= 0)
       return domain::reject(refusal::not_positive, "a deposit must be positive");
@@ -52,6 +52,7 @@ struct account {
     events.emit<withdrawn>([&](auto& b) { return Createwithdrawn(b, c.amount); });
     return domain::accept();
   }
+  // Applies what happened: now, and whenever the account is loaded from its events.
   static void evolve(state& now, const deposited& e) noexcept { now.balance += e.amount(); }
   static void evolve(state& now, const withdrawn& e) noexcept { now.balance -= e.amount(); }
 };

@@ -5,7 +5,10 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +16,8 @@ namespace acta::domain::orders {
 namespace {
 
 using namespace testing;
+using namespace std::chrono_literals;
+using timers = std::map<timer_id, std::int64_t>;
 
 item one_item(std::int64_t price, std::int32_t quantity = 1) {
   return {.product = "lamp", .category = "furniture", .quantity = quantity, .price = price};
@@ -23,11 +28,18 @@ place an_order() {
   return {.customer = "ada", .items = {one_item(40, 2)}, .freight = 20};
 }
 
-auto placed() {
-  return event<order_placed>([](flatbuffers::FlatBufferBuilder& b) {
+/// The same, to be paid within so many ns.
+place an_order_within(std::chrono::nanoseconds limit) {
+  auto command = an_order();
+  command.pay_within = limit;
+  return command;
+}
+
+auto placed(std::int64_t pay_until = 0) {
+  return event<order_placed>([&](flatbuffers::FlatBufferBuilder& b) {
     const auto lamp = Createorder_itemDirect(b, "lamp", "furniture", 2, 40);
     const std::vector items{lamp};
-    return Createorder_placedDirect(b, "ada", &items, 20, 100);
+    return Createorder_placedDirect(b, "ada", &items, 20, 100, pay_until);
   });
 }
 auto received(std::int64_t amount, std::int64_t due, const char* method = "card") {
@@ -190,6 +202,52 @@ TEST(order, is_not_cancelled_once_it_is_shipped) {
             rejected(refusal::cannot_cancel_shipped_order));
 }
 
+/// Placed at 1,000, to be paid within 500.
+history<order> limited() {
+  return given<order>().at(1'000).when(an_order_within(500ns)).history();
+}
+
+TEST(order, that_is_not_paid_in_time_is_cancelled_by_its_timer) {
+  const auto after = given<order>().at(1'000).when(an_order_within(500ns));
+  EXPECT_EQ(after, accepted(placed(1'500)));
+  EXPECT_EQ(after.timers(), (timers{{order::timer::payment, 1'500}}));
+  const auto late = after.at(1'500).when_timer(order::timer::payment);
+  EXPECT_EQ(late, accepted(cancelled("not paid in time", 0)));
+  EXPECT_EQ(late.timers(), timers{});
+  EXPECT_EQ(late.when(pay{100, "card"}), rejected(refusal::already_cancelled));
+}
+
+TEST(order, has_the_same_time_limit_after_a_part_is_paid_which_is_to_be_paid_back_then) {
+  const auto part = limited().at(1'499).when(pay{30, "voucher"});
+  EXPECT_EQ(part.timers(), (timers{{order::timer::payment, 1'500}}));
+  EXPECT_EQ(part.at(1'500).when_timer(order::timer::payment),
+            accepted(cancelled("not paid in time", 30)));
+}
+
+TEST(order, has_no_time_limit_any_more_once_it_is_paid_shipped_or_cancelled) {
+  const auto paid_in_full = limited().when(pay{30, "voucher"}).when(pay{70, "card"});
+  EXPECT_EQ(paid_in_full, accepted(received(70, 0), paid()));
+  EXPECT_EQ(paid_in_full.timers(), timers{});
+  const auto by_invoice = limited().when(ship{});
+  EXPECT_EQ(by_invoice, accepted(shipped(100)));
+  EXPECT_EQ(by_invoice.timers(), timers{});
+  EXPECT_EQ(limited().when(cancel{"too slow"}).timers(), timers{});
+}
+
+TEST(order, has_no_timer_without_a_time_limit) {
+  const auto after = given<order>().at(1'000).when(an_order());
+  EXPECT_EQ(after, accepted(placed(0)));
+  EXPECT_EQ(after.timers(), timers{});
+}
+
+TEST(order, has_a_time_limit_of_a_year_at_most) {
+  const auto longest = given<order>().at(1'000).when(an_order_within(max_pay_within));
+  EXPECT_EQ(longest.timers(), (timers{{order::timer::payment, 1'000 + max_pay_within.count()}}));
+  EXPECT_EQ(given<order>().when(an_order_within(max_pay_within + 1ns)),
+            rejected(refusal::invalid_time_limit));
+  EXPECT_EQ(given<order>().when(an_order_within(-1ns)), rejected(refusal::invalid_time_limit));
+}
+
 TEST(order, refuses_everything_but_place_while_it_is_not_placed) {
   for (const order::command& command : {order::command(pay{1, ""}), order::command(ship{}),
                                         order::command(deliver{}), order::command(cancel{"no"})})
@@ -225,31 +283,40 @@ TEST(order, has_pinned_refusal_codes_with_names) {
   EXPECT_EQ(static_cast<int>(refusal::over_payment), 13);
   EXPECT_EQ(static_cast<int>(refusal::invalid_status_for_delivery), 14);
   EXPECT_EQ(static_cast<int>(refusal::invalid_reason), 15);
+  EXPECT_EQ(static_cast<int>(refusal::invalid_time_limit), 21);
   EXPECT_EQ(name(refusal::empty_order), "empty_order");
 }
 
-rc::Gen<order::command> any_command() {
+/// A command; nothing: the time limit passes, if there is one.
+rc::Gen<std::optional<order::command>> any_step() {
+  using step = std::optional<order::command>;
   const auto amount = rc::gen::inRange<std::int64_t>(-1, 60);
   const auto quantity = rc::gen::inRange<std::int32_t>(0, 4);
   const auto some_item = rc::gen::apply(
     [](auto price, auto number) { return one_item(price, number); }, amount, quantity);
   const auto some_items = rc::gen::resize(3, rc::gen::container<std::vector<item>>(some_item));
-  return rc::gen::weightedOneOf<order::command>(
+  const auto limit = rc::gen::element(0ns, 500ns);
+  return rc::gen::weightedOneOf<step>(
     {{2, rc::gen::apply(
-           [](auto items, auto freight) -> order::command {
-             return place{.customer = "ada", .items = std::move(items), .freight = freight};
+           [](auto items, auto freight, auto within) -> step {
+             return place{.customer = "ada",
+                          .items = std::move(items),
+                          .freight = freight,
+                          .pay_within = within};
            },
-           some_items, amount)},
-     {5, rc::gen::map(amount, [](auto a) -> order::command { return pay{a, "card"}; })},
-     {1, rc::gen::just<order::command>(ship{})},
-     {1, rc::gen::just<order::command>(deliver{})},
-     {1, rc::gen::just<order::command>(cancel{"no"})}});
+           some_items, amount, limit)},
+     {5, rc::gen::map(amount, [](auto a) -> step { return pay{a, "card"}; })},
+     {1, rc::gen::just<step>(ship{})},
+     {1, rc::gen::just<step>(deliver{})},
+     {1, rc::gen::just<step>(cancel{"no"})},
+     {1, rc::gen::just<step>(std::nullopt)}});
 }
 
 /// What the read models would have, from the events alone.
 struct books {
   std::int64_t total = 0;
   std::int64_t paid = 0;
+  bool has_limit = false;
   int times_placed = 0, times_paid = 0, times_shipped = 0, times_delivered = 0, times_cancelled = 0;
 
   void take(const any_event& event) {
@@ -259,6 +326,7 @@ struct books {
       for (const auto* one : *placed->items())
         total += one->price() * one->quantity();
       RC_ASSERT(total == placed->total());
+      has_limit = placed->pay_until() != 0;
     } else if (const auto* received = event.as<payment_received>()) {
       RC_ASSERT(received->amount() > 0);
       paid += received->amount();
@@ -274,14 +342,18 @@ struct books {
 };
 
 /// Over any commands: the state is what the events say; nothing happens twice, out of order, or to
-/// an order that is closed; and all that the kit looks for holds.
+/// an order that is closed; a time limit is pending as long as it has a meaning; and all that the
+/// kit looks for holds.
 TEST(order, keeps_its_books_balanced_whatever_is_sent) {
   EXPECT_TRUE(rc::check([] {
     auto now = given<order>();
     books seen;
-    for (const auto& command : *rc::gen::container<std::vector<order::command>>(any_command())) {
+    for (const auto& step :
+         *rc::gen::container<std::vector<std::optional<order::command>>>(any_step())) {
+      if (!step && now.timers().empty())
+        continue;
       const bool was_closed = order::closed(now.state());
-      const auto after = now.when(command);
+      const auto after = step ? now.when(*step) : now.when_timer(order::timer::payment);
       RC_ASSERT(after.problems().empty());
       RC_ASSERT(after.rejection() || !was_closed);
       RC_ASSERT(after.rejection().has_value() == after.events().empty());
@@ -293,6 +365,8 @@ TEST(order, keeps_its_books_balanced_whatever_is_sent) {
       RC_ASSERT((seen.times_paid == 1) == (seen.total > 0 && seen.paid == seen.total));
       RC_ASSERT(seen.times_placed <= 1 && seen.times_paid <= seen.times_placed);
       RC_ASSERT(seen.times_delivered <= seen.times_shipped);
+      RC_ASSERT(after.timers().empty()
+                == (!seen.has_limit || after.state().status != order_status::placed));
       RC_ASSERT(seen.times_shipped + seen.times_cancelled <= seen.times_placed);
       now = after.history();
     }

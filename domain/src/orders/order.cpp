@@ -41,6 +41,9 @@ using out = order::out;
   if (command.freight < 0 || command.freight > max_price)
     return refuse(refusal::invalid_freight, "{} cents are not from 0 to {}", command.freight,
                   max_price);
+  if (command.pay_within.count() < 0 || command.pay_within > max_pay_within)
+    return refuse(refusal::invalid_time_limit, "{} ns to pay are not from 0 (no limit) to {}",
+                  command.pay_within.count(), max_pay_within.count());
   return accept();
 }
 
@@ -68,6 +71,8 @@ decision order::decide(const state& now, const place& command, out& events) {
     return refuse(refusal::order_already_exists, "it is {}", EnumNameorder_status(now.status));
   if (auto sound = check_place(command); !sound)
     return sound;
+  const auto limit = command.pay_within.count();
+  const auto pay_until = limit == 0 ? 0 : events.now_ns() + limit;
   events.emit<order_placed>([&](flatbuffers::FlatBufferBuilder& builder) {
     std::vector<flatbuffers::Offset<order_item>> items;
     items.reserve(command.items.size());
@@ -78,8 +83,11 @@ decision order::decide(const state& now, const place& command, out& events) {
     }
     const auto all_items = builder.CreateVector(items);
     const auto customer = builder.CreateString(command.customer);
-    return Createorder_placed(builder, customer, all_items, command.freight, total_of(command));
+    return Createorder_placed(builder, customer, all_items, command.freight, total_of(command),
+                              pay_until);
   });
+  if (limit != 0)
+    events.set_timer(timer::payment, pay_until);
   return accept();
 }
 
@@ -98,10 +106,12 @@ decision order::decide(const state& now, const pay& command, out& events) {
     const auto method = builder.CreateString(command.method);
     return Createpayment_received(builder, command.amount, due, method);
   });
-  if (due == 0)
+  if (due == 0) {
     events.emit<order_paid>([&](flatbuffers::FlatBufferBuilder& builder) {
       return Createorder_paid(builder, now.total);
     });
+    events.cancel_timer(timer::payment);
+  }
   return accept();
 }
 
@@ -114,6 +124,7 @@ decision order::decide(const state& now, const ship&, out& events) {
   events.emit<order_shipped>([&](flatbuffers::FlatBufferBuilder& builder) {
     return Createorder_shipped(builder, now.due());
   });
+  events.cancel_timer(timer::payment); // unpaid, it is by invoice from now on
   return accept();
 }
 
@@ -146,7 +157,13 @@ decision order::decide(const state& now, const cancel& command, out& events) {
     const auto reason = builder.CreateString(command.reason);
     return Createorder_cancelled(builder, reason, now.paid);
   });
+  events.cancel_timer(timer::payment);
   return accept();
+}
+
+// It is pending only while the order is placed, and neither paid nor shipped.
+decision order::on_timer(const state& now, timer_id, out& events) {
+  return decide(now, cancel{std::string(not_paid_in_time)}, events);
 }
 
 void order::evolve(state& now, const order_placed& event) noexcept {

@@ -24,6 +24,7 @@ std::string_view name(refusal code) noexcept {
     case refusal::refund_already_confirmed: return "refund_already_confirmed";
     case refusal::invalid_refund: return "invalid_refund";
     case refusal::invalid_reference: return "invalid_reference";
+    case refusal::invalid_time_limit: return "invalid_time_limit";
   }
   return "unknown_refusal";
 }

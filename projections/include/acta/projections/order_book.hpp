@@ -26,6 +26,8 @@ struct price_level {
 struct book_depth {
   std::vector<price_level> bids;
   std::vector<price_level> asks;
+
+  bool operator==(const book_depth&) const = default;
 };
 
 /// The best of both sides; empty where nothing rests.

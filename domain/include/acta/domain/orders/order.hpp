@@ -5,6 +5,7 @@
 #include <acta/domain/orders/orders_generated.h>
 #include <acta/domain/orders/refusal.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -28,6 +29,10 @@ inline constexpr std::int64_t max_total =
 /// The longest text of a command, in bytes: a largest order is a fifth of a largest event.
 inline constexpr std::size_t max_text = 1'000;
 static_assert(4 * max_items * max_text < limits::max_payload_size);
+/// The longest time to pay. Added to any time of this century it fits 64 bits of nanoseconds.
+inline constexpr std::chrono::nanoseconds max_pay_within = std::chrono::days(366);
+/// The reason of an order that its time limit cancelled. Pinned: read models may look for it.
+inline constexpr std::string_view not_paid_in_time = "not paid in time";
 
 struct item {
   std::string product;  ///< What the shop calls it; not empty.
@@ -40,6 +45,7 @@ struct place {
   std::string customer;
   std::vector<item> items;
   std::int64_t freight = 0;
+  std::chrono::nanoseconds pay_within{}; ///< 0: no limit; max_pay_within at most.
 };
 
 /// All or a part of what is due, also behind shipping (on delivery, or by invoice). More than is
@@ -49,6 +55,7 @@ struct pay {
   std::string method; ///< "voucher", say; may be empty.
 };
 
+/// Before it is paid, too: by invoice. The time limit has no meaning then, and ends.
 struct ship {};
 struct deliver {};
 
@@ -58,6 +65,9 @@ struct cancel {
 
 /// The order goes from placed, by way of paid or not, to shipped and delivered; or it is cancelled
 /// before it is shipped. What was paid of a cancelled order is a refund's business (refund.hpp).
+///
+/// An order with a time limit (place::pay_within) that is neither paid in full nor shipped by then
+/// is cancelled by its timer, with the reason not_paid_in_time. A payment of a part moves nothing.
 struct order {
   static constexpr std::string_view category = "order";
 
@@ -75,12 +85,14 @@ struct order {
   using events = event_list<order_placed, payment_received, order_paid, order_shipped,
                             order_delivered, order_cancelled>;
   using out = emitter<order>;
+  enum class timer : std::uint64_t { payment = 1 };
 
   [[nodiscard]] static decision decide(const state& now, const place& command, out& events);
   [[nodiscard]] static decision decide(const state& now, const pay& command, out& events);
   [[nodiscard]] static decision decide(const state& now, const ship& command, out& events);
   [[nodiscard]] static decision decide(const state& now, const deliver& command, out& events);
   [[nodiscard]] static decision decide(const state& now, const cancel& command, out& events);
+  [[nodiscard]] static decision on_timer(const state& now, timer_id which, out& events);
 
   static void evolve(state& now, const order_placed& event) noexcept;
   static void evolve(state& now, const payment_received& event) noexcept;

@@ -25,8 +25,9 @@ enum class refusal : std::uint16_t {
   refund_not_found = 16,            ///< Never requested.
   refund_already_requested = 17,
   refund_already_confirmed = 18,
-  invalid_refund = 19,    ///< Not positive, or more than an order can cost.
-  invalid_reference = 20, ///< None, or longer than max_text.
+  invalid_refund = 19,     ///< Not positive, or more than an order can cost.
+  invalid_reference = 20,  ///< None, or longer than max_text.
+  invalid_time_limit = 21, ///< Negative, or longer than max_pay_within.
 };
 [[nodiscard]] std::string_view name(refusal code) noexcept;
 
