@@ -183,9 +183,8 @@ void index_check::compare(const again& sources) {
   });
   compare(log, index);
   if (left_out != 0)
-    found_(
-      {.what = fmt::format("{} of its {} parts differ from the log, too", left_out,
-                           parts_.size())});
+    found_({.what =
+              fmt::format("{} of its {} parts differ from the log, too", left_out, parts_.size())});
 }
 
 void index_check::compare(std::vector<event>& log, std::vector<event>& index) const {
