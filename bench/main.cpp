@@ -42,7 +42,7 @@ struct settings {
   std::uint64_t live_orders = 1'000'000;
   std::uint64_t asks = 2'000;
   int rounds = 5;
-  runtime::engine_options engine;
+  runtime::engine_options engine{};
   fs::path directory; ///< Where the stores are made and removed again.
 };
 
