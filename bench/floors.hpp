@@ -1,5 +1,7 @@
 #pragma once
 
+#include <acta/storage/event_log.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -9,6 +11,7 @@
 /// What a command cannot be faster than: the log's library and the actors' library alone, doing
 /// the same amount of their part of the work.
 struct MDB_env;
+struct MDB_txn;
 
 namespace acta::bench {
 
@@ -27,16 +30,27 @@ private:
   std::vector<std::size_t> ends_;
 };
 
+/// Those of a whole log.
+[[nodiscard]] record_bytes records_of(const storage::event_log& log);
+
 /// Seconds to append the records to a new LMDB environment in `directory`, `per_transaction` at a
 /// time, with LMDB's default sync: keys and flags as in an Acta store.
 [[nodiscard]] double append_to_lmdb(const std::filesystem::path& directory,
                                     const record_bytes& records, std::size_t per_transaction);
 
+/// What a bare commit does for durability.
+enum class commit_kind {
+  synced, ///< LMDB's default.
+  plain,  ///< MDB_NOSYNC.
+  /// MDB_NOSYNC, and a reader holds a state for some 10 ms, then the newest: as durability
+  /// `process` holds the last one that was synced, whose pages LMDB would write over otherwise.
+  holding,
+};
+
 /// Transactions of one record of 128 bytes each, into a new LMDB environment.
 class single_commits {
 public:
-  /// `synced`: with LMDB's default sync, or else with MDB_NOSYNC.
-  single_commits(const std::filesystem::path& directory, bool synced);
+  single_commits(const std::filesystem::path& directory, commit_kind kind);
   ~single_commits();
   single_commits(const single_commits&) = delete;
   single_commits& operator=(const single_commits&) = delete;
@@ -47,6 +61,7 @@ public:
 private:
   unsigned events_ = 0; // before env_, whose making sets it
   MDB_env* env_ = nullptr;
+  MDB_txn* held_ = nullptr;
   std::uint64_t position_ = 0;
 };
 

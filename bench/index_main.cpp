@@ -1,5 +1,7 @@
 // acta-bench-index: appends with the index of streams beside them, against appends alone in the
 // same run; and reads of short streams.
+#include "support.hpp"
+
 #include <acta/base/ids.hpp>
 #include <acta/storage/event_log.hpp>
 #include <acta/storage/record.hpp>
@@ -16,13 +18,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <random>
 #include <span>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -46,44 +46,6 @@ struct settings {
 
 constexpr std::size_t payload_size = 48;
 constexpr std::uint64_t million = 1'000'000;
-
-[[noreturn]] void give_up(const std::string& why) {
-  fmt::print(stderr, "acta-bench-index: {}\n", why);
-  std::exit(1);
-}
-
-template <class T>
-T value_or_give_up(result<T>&& of) {
-  if (!of)
-    give_up(of.error().message());
-  if constexpr (!std::is_void_v<T>)
-    return std::move(*of);
-}
-
-[[nodiscard]] double seconds_since(steady::time_point start) {
-  return std::chrono::duration<double>(steady::now() - start).count();
-}
-
-/// A fresh directory on the device that is measured, removed at the end.
-class store_directory {
-public:
-  explicit store_directory(const fs::path& below) {
-    auto pattern = (below / "acta-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr)
-      give_up(fmt::format("'{}': no directory can be made there", below.string()));
-    path_ = pattern;
-  }
-  ~store_directory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  store_directory(const store_directory&) = delete;
-  store_directory& operator=(const store_directory&) = delete;
-  [[nodiscard]] fs::path path() const { return path_ / "store"; }
-
-private:
-  fs::path path_;
-};
 
 /// Encodes events of given streams, a transaction's worth at a time.
 class transaction {
@@ -226,15 +188,15 @@ void settle(const settings& with, const fs::path& store) {
 }
 
 [[nodiscard]] measured log_only(const settings& with) {
-  const store_directory store(with.directory);
-  settle(with, store.path());
-  return append_all(*open(store.path()), with, nullptr);
+  const store_directory directory(with.directory);
+  settle(with, directory.store());
+  return append_all(*open(directory.store()), with, nullptr);
 }
 
 [[nodiscard]] measured with_index(const settings& with) {
-  const store_directory store(with.directory);
-  settle(with, store.path());
-  const auto log = open(store.path());
+  const store_directory directory(with.directory);
+  settle(with, directory.store());
+  const auto log = open(directory.store());
   const auto index =
     value_or_give_up(storage::stream_index::open(*log, {.memory = with.index_memory}));
   follower behind(*index, *log);
@@ -248,11 +210,6 @@ struct read_times {
   double first_us = 0;
   double again_us = 0;
 };
-
-[[nodiscard]] double median_of(std::vector<double>& all) {
-  std::ranges::sort(all);
-  return all[all.size() / 2];
-}
 
 /// Reads each stream twice in a row.
 [[nodiscard]] read_times read_each(const storage::event_log& log,
@@ -269,7 +226,7 @@ struct read_times {
       if (found.size() != 5)
         give_up(fmt::format("stream {} has {} events", one, found.size()));
     }
-  return {.first_us = median_of(first), .again_us = median_of(again)};
+  return {.first_us = median(first), .again_us = median(again)};
 }
 
 [[nodiscard]] read_times open_and_read(const fs::path& store,
@@ -295,9 +252,9 @@ void forget(const fs::path& store) {
 }
 
 [[nodiscard]] read_times read_short_streams(const settings& with) {
-  const store_directory store(with.directory);
+  const store_directory directory(with.directory);
   {
-    const auto log = open(store.path());
+    const auto log = open(directory.store());
     transaction next(with.short_streams);
     for (int version = 1; version <= 5; ++version)
       for (std::uint64_t stream = 0; stream < with.short_streams;) {
@@ -313,22 +270,19 @@ void forget(const fs::path& store) {
   std::vector<std::uint64_t> streams(10'000);
   for (auto& one : streams)
     one = random() % with.short_streams;
-  forget(store.path());
+  forget(directory.store());
   const auto device_us =
-    open_and_read(store.path(), {streams.begin(), streams.begin() + 500}).first_us;
-  auto found = open_and_read(store.path(), streams);
+    open_and_read(directory.store(), {streams.begin(), streams.begin() + 500}).first_us;
+  auto found = open_and_read(directory.store(), streams);
   found.device_us = device_us;
   return found;
 }
 
 template <class Get>
-[[nodiscard]] double median(const std::vector<measured>& all, Get get) {
-  std::vector<double> values;
-  values.reserve(all.size());
-  for (const auto& one : all)
-    values.push_back(get(one));
-  std::ranges::sort(values);
-  return values[values.size() / 2];
+[[nodiscard]] double median_of(const std::vector<measured>& all, Get get) {
+  std::vector<double> values(all.size());
+  std::ranges::transform(all, values.begin(), get);
+  return median(std::move(values));
 }
 
 void run(const settings& with) {
@@ -355,12 +309,12 @@ void run(const settings& with) {
   fmt::print("\nMedians of {} rounds: {} events of {} bytes in {} streams, {} a transaction, "
              "durability power\n",
              with.rounds, with.events, payload_size, with.streams, with.per_transaction);
-  fmt::print("  {:<44}{:>12.0f}\n", "events/s into the log alone", median(alone, rate));
+  fmt::print("  {:<44}{:>12.0f}\n", "events/s into the log alone", median_of(alone, rate));
   fmt::print("  {:<44}{:>12.0f}  {:.2f} of it\n", "events/s with the index beside it",
-             median(indexed, rate), median(indexed, rate) / median(alone, rate));
+             median_of(indexed, rate), median_of(indexed, rate) / median_of(alone, rate));
   if (with.events >= 2 * million)
     fmt::print("  {:<44}{:>12.2f}  log alone {:.2f}\n", "the last million's rate to the first's",
-               median(indexed, flat), median(alone, flat));
+               median_of(indexed, flat), median_of(alone, flat));
   fmt::print("  {:<44}{:>12.1f}  from the device\n", "us to read a stream of 5 events",
              reads.device_us);
   fmt::print("  {:<44}{:>12.1f}\n", "the same, from the page cache", reads.first_us);

@@ -1,9 +1,11 @@
 // acta-bench: the way of a command against its floors, in the same run.
 #include "floors.hpp"
+#include "support.hpp"
 
 #include "acknowledgements.hpp"
 #include "driver.hpp"
 #include "generator.hpp"
+#include "thread_options.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
 #include <acta/projections/order_book.hpp>
@@ -20,16 +22,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 namespace acta::bench {
@@ -45,41 +42,8 @@ struct settings {
   std::uint64_t live_orders = 1'000'000;
   std::uint64_t asks = 2'000;
   int rounds = 5;
+  runtime::engine_options engine{};
   fs::path directory; ///< Where the stores are made and removed again.
-};
-
-[[noreturn]] void give_up(const std::string& why) {
-  fmt::print(stderr, "acta-bench: {}\n", why);
-  std::exit(1);
-}
-
-template <class T>
-T value_or_give_up(result<T>&& of) {
-  if (!of)
-    give_up(of.error().message());
-  if constexpr (!std::is_void_v<T>)
-    return std::move(*of);
-}
-
-/// A fresh directory on the device that is measured, removed at the end.
-class store_directory {
-public:
-  explicit store_directory(const fs::path& below) {
-    auto pattern = (below / "acta-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr)
-      give_up(fmt::format("'{}': no directory can be made there", below.string()));
-    path_ = pattern;
-  }
-  ~store_directory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  store_directory(const store_directory&) = delete;
-  store_directory& operator=(const store_directory&) = delete;
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
-private:
-  fs::path path_;
 };
 
 /// What the last run of the engine did, for the floors to do the same.
@@ -91,29 +55,12 @@ struct workload {
 
 workload last_run;
 
-[[nodiscard]] unsigned workers() {
-  return std::max(2U, std::thread::hardware_concurrency()) - 1;
-}
-
-void copy_records(const storage::event_log& log) {
-  last_run.records = {};
-  auto snapshot = value_or_give_up(log.snapshot());
-  auto cursor = value_or_give_up(snapshot->scan(log_position(1)));
-  for (;;) {
-    const auto records = value_or_give_up(cursor->next());
-    if (records.empty())
-      return;
-    for (const auto& record : records)
-      last_run.records.add(record.bytes());
-  }
-}
-
 /// Generated order flow through the engine, with the order book following: what acta-sim does.
 void way_of_a_command(benchmark::State& state, const settings& with) {
   for (auto _ : state) {
-    const store_directory store(with.directory);
+    const store_directory directory(with.directory);
     auto engine = value_or_give_up(runtime::engine::open<limit_order, domain::trading::instrument>(
-      value_or_give_up(storage::open_log(store.path() / "store")), {.workers = workers()}));
+      value_or_give_up(storage::open_log(directory.store())), with.engine));
     projections::order_book book;
     const auto following = value_or_give_up(projections::projector::start(*engine, book));
     sim::generator flow(with.orders, 1, 10);
@@ -138,7 +85,8 @@ void way_of_a_command(benchmark::State& state, const settings& with) {
       benchmark::Counter(static_cast<double>(drive.sent()) / elapsed.count());
     state.counters["events/s"] = benchmark::Counter(static_cast<double>(events) / elapsed.count());
     state.counters["events/commit"] = static_cast<double>(last_run.per_transaction);
-    copy_records(engine->log());
+    last_run.records = {}; // before there are more
+    last_run.records = records_of(engine->log());
     last_run.keys.clear();
     sim::generator again(with.orders, 1, 10);
     for (sim::step one; again.next(one);)
@@ -148,8 +96,9 @@ void way_of_a_command(benchmark::State& state, const settings& with) {
 
 void floor_lmdb(benchmark::State& state, const settings& with) {
   for (auto _ : state) {
-    const store_directory store(with.directory);
-    const auto elapsed = append_to_lmdb(store.path(), last_run.records, last_run.per_transaction);
+    const store_directory directory(with.directory);
+    const auto elapsed =
+      append_to_lmdb(directory.path(), last_run.records, last_run.per_transaction);
     state.SetIterationTime(elapsed);
     state.counters["events/s"] = static_cast<double>(last_run.records.size()) / elapsed;
     state.counters["events/commit"] = static_cast<double>(last_run.per_transaction);
@@ -167,9 +116,9 @@ void floor_caf(benchmark::State& state) {
 /// One command at a time: each waits for its sync.
 void way_of_one_command(benchmark::State& state, const settings& with) {
   for (auto _ : state) {
-    const store_directory store(with.directory);
+    const store_directory directory(with.directory);
     auto engine = value_or_give_up(runtime::engine::open<limit_order>(
-      value_or_give_up(storage::open_log(store.path() / "store")), {.workers = workers()}));
+      value_or_give_up(storage::open_log(directory.store())), with.engine));
     const auto start = std::chrono::steady_clock::now();
     for (std::uint64_t order = 1; order <= with.asks; ++order)
       if (!engine->ask<limit_order>(order,
@@ -178,36 +127,25 @@ void way_of_one_command(benchmark::State& state, const settings& with) {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     state.SetIterationTime(elapsed.count());
     state.counters["us each"] = elapsed.count() * 1e6 / static_cast<double>(with.asks);
-    copy_records(engine->log());
+    last_run.records = {}; // before there are more
+    last_run.records = records_of(engine->log());
   }
 }
 
 void floor_one_transaction(benchmark::State& state, const settings& with) {
   for (auto _ : state) {
-    const store_directory store(with.directory);
-    const auto elapsed = append_to_lmdb(store.path(), last_run.records, 1);
+    const store_directory directory(with.directory);
+    const auto elapsed = append_to_lmdb(directory.path(), last_run.records, 1);
     state.SetIterationTime(elapsed);
     state.counters["us each"] = elapsed * 1e6 / static_cast<double>(last_run.records.size());
   }
 }
 
-/// Bytes of this process that belong to no file (RssAnon in /proc/self/status).
-[[nodiscard]] double anonymous_bytes() {
-  std::ifstream in("/proc/self/status");
-  for (std::string word; in >> word;)
-    if (word == "RssAnon:") {
-      double kib = 0;
-      in >> kib;
-      return kib * 1'024;
-    }
-  give_up("/proc/self/status has no RssAnon");
-}
-
 /// Orders that all rest: their actors, the registry and the index. No read model.
 [[nodiscard]] double bytes_per_live_order(const settings& with) {
-  const store_directory store(with.directory);
+  const store_directory directory(with.directory);
   auto engine = value_or_give_up(runtime::engine::open<limit_order>(
-    value_or_give_up(storage::open_log(store.path() / "store")), {.workers = workers()}));
+    value_or_give_up(storage::open_log(directory.store())), with.engine));
   const auto before = anonymous_bytes();
   sim::acknowledgements answered;
   const domain::trading::submit order{1, domain::trading::side::buy, 1, 1};
@@ -282,13 +220,7 @@ public:
   }
 
 private:
-  [[nodiscard]] double median(const std::string& name) {
-    auto& all = figures_[name];
-    if (all.empty())
-      return 0;
-    std::ranges::sort(all);
-    return all[all.size() / 2];
-  }
+  [[nodiscard]] double median(const std::string& name) { return bench::median(figures_[name]); }
   static void row(const char* name, double value, const std::string& note) {
     fmt::print("  {:<34}{:>14.0f}  {}\n", name, value, note);
   }
@@ -349,6 +281,7 @@ int main(int argc, char** argv) {
   app.add_option("--directory", with.directory, "Where to make the stores: the device measured")
     ->check(CLI::ExistingDirectory)
     ->capture_default_str();
+  acta::sim::add_thread_options(app, with.engine);
   CLI11_PARSE(app, argc, argv);
   acta::bench::add_rounds(with);
   acta::bench::ratio_reporter reporter;

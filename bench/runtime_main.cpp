@@ -1,7 +1,9 @@
 // acta-bench-runtime: how many commands a second, how long each takes and where, how much memory.
 #include "floors.hpp"
+#include "support.hpp"
 
 #include "acknowledgements.hpp"
+#include "output_file.hpp"
 
 #include <acta/domain/aggregate.hpp>
 #include <acta/projections/projection.hpp>
@@ -13,21 +15,20 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
 #include <sstream>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 namespace acta::bench {
@@ -36,6 +37,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using clock = std::chrono::steady_clock;
+using json = nlohmann::ordered_json;
 
 struct settings {
   std::uint64_t commands = 4'000'000;
@@ -47,20 +49,8 @@ struct settings {
   int rounds = 5;
   std::string part = "all";
   fs::path directory;
+  fs::path json_file; ///< Empty: none.
 };
-
-[[noreturn]] void give_up(const std::string& why) {
-  fmt::print(stderr, "acta-bench-runtime: {}\n", why);
-  std::exit(1);
-}
-
-template <class T>
-T value_or_give_up(result<T>&& of) {
-  if (!of)
-    give_up(of.error().message());
-  if constexpr (!std::is_void_v<T>)
-    return std::move(*of);
-}
 
 /// Always accepts, and stores an event of 48 bytes.
 struct mover {
@@ -89,39 +79,6 @@ private:
   std::int64_t sum_ = 0;
 };
 
-class store_directory {
-public:
-  explicit store_directory(const fs::path& below) {
-    auto pattern = (below / "acta-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr)
-      give_up(fmt::format("'{}': no directory can be made there", below.string()));
-    path_ = pattern;
-  }
-  ~store_directory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  store_directory(const store_directory&) = delete;
-  store_directory& operator=(const store_directory&) = delete;
-  [[nodiscard]] fs::path store() const { return path_ / "store"; }
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
-private:
-  fs::path path_;
-};
-
-/// Bytes of this process that belong to no file.
-[[nodiscard]] double anonymous_bytes() {
-  std::ifstream in("/proc/self/status");
-  for (std::string word; in >> word;)
-    if (word == "RssAnon:") {
-      double kib = 0;
-      in >> kib;
-      return kib * 1'024;
-    }
-  give_up("/proc/self/status has no RssAnon");
-}
-
 /// Seconds of processor time of this process's threads, by their names.
 [[nodiscard]] std::map<std::string, double> processor_times() {
   std::map<std::string, double> times;
@@ -144,28 +101,10 @@ private:
   return times;
 }
 
-[[nodiscard]] double median(std::vector<double> of) {
-  std::ranges::sort(of);
-  return of.empty() ? 0 : of[of.size() / 2];
-}
-
 [[nodiscard]] double percentile_us(std::vector<double>& of, double percent) {
   std::ranges::sort(of);
   const auto rank = static_cast<std::size_t>(percent / 100 * static_cast<double>(of.size()));
   return of.at(std::min(rank, of.size() - 1));
-}
-
-[[nodiscard]] record_bytes records_of(const storage::event_log& log) {
-  record_bytes all;
-  auto snapshot = value_or_give_up(log.snapshot());
-  auto cursor = value_or_give_up(snapshot->scan(log_position(1)));
-  for (;;) {
-    const auto records = value_or_give_up(cursor->next());
-    if (records.empty())
-      return all;
-    for (const auto& record : records)
-      all.add(record.bytes());
-  }
 }
 
 struct throughput {
@@ -246,7 +185,7 @@ void print_processor_times(const throughput& of) {
   fmt::print("\n");
 }
 
-void throughput_part(const settings& with) {
+[[nodiscard]] json throughput_part(const settings& with) {
   fmt::print("Commands a second, durability power, events of 48 bytes, receipts on, {} commands,\n"
              "{} not answered at a time; medians of {} rounds\n",
              with.commands, with.window, with.rounds);
@@ -275,7 +214,17 @@ void throughput_part(const settings& with) {
         ratios.push_back(found.commands_a_second / floor);
       }
     }
+  auto all = json::array();
   for (const auto& [what, how, wants_floor] : rows) {
+    auto& found = all.emplace_back(json{{"what", what},
+                                        {"aggregates", how.aggregates},
+                                        {"commands_per_s", median(rates[what])},
+                                        {"events_a_commit", last[what].events_a_commit},
+                                        {"processor_us", last[what].processor_us}});
+    if (wants_floor) {
+      found["raw_lmdb_per_s"] = median(floors);
+      found["ratio"] = median(ratios);
+    }
     fmt::print("  {:<40}{:>12.0f}   (of {} aggregates, {} events a commit)\n", what,
                median(rates[what]), how.aggregates, last[what].events_a_commit);
     print_processor_times(last[what]);
@@ -283,11 +232,12 @@ void throughput_part(const settings& with) {
       fmt::print("  {:<40}{:>12.0f}   the engine has {:.2f} of it (median of the rounds' ratios)\n",
                  "raw LMDB, the same records", median(floors), median(ratios));
   }
+  return all;
 }
 
 /// What the second half of them adds: buffers, and what the allocator keeps, are there by then. The
 /// index may keep little in memory, as its delta is for events, however many aggregates there are.
-void memory_part(const settings& with) {
+[[nodiscard]] json memory_part(const settings& with) {
   const store_directory directory(with.directory);
   runtime::engine_options options;
   options.index.memory = std::size_t{16} << 20U;
@@ -299,64 +249,129 @@ void memory_part(const settings& with) {
   const auto counted = engine->counters().aggregate_memory;
   send_all(*engine, with.live, with.live, with.window); // the first half once more, too
   const auto more = static_cast<double>(with.live - half);
+  const auto each = (anonymous_bytes() - before) / more;
+  const auto counted_each =
+    static_cast<double>(engine->counters().aggregate_memory - counted) / more;
   fmt::print("A live aggregate: {:.0f} bytes of memory with its state of {} bytes and its place in "
              "the registry;\n  {:.0f} as the engine counts them\n",
-             (anonymous_bytes() - before) / more, sizeof(mover::state),
-             static_cast<double>(engine->counters().aggregate_memory - counted) / more);
+             each, sizeof(mover::state), counted_each);
+  return {{"bytes", each}, {"bytes_counted", counted_each}};
 }
 
-void closed_loop(const settings& with, const char* what, storage::durability durability,
-                 const runtime::engine_options& options) {
-  std::vector<double> engine_p50;
-  std::vector<double> engine_p99;
-  std::vector<double> ratio_p50;
-  std::vector<double> ratio_p99;
-  std::vector<double> floor_p50;
-  std::vector<double> floor_p99;
-  runtime::command_latencies stages;
-  for (int round = 0; round < with.rounds; ++round) {
-    const store_directory directory(with.directory);
-    const store_directory raw(with.directory);
-    auto engine = value_or_give_up(runtime::engine::open<mover>(
-      value_or_give_up(storage::open_log(directory.store(), {.durability = durability})), options));
-    single_commits floor(raw.path(), durability == storage::durability::power);
-    std::vector<double> taken;
-    std::vector<double> bare;
-    // In turns of a hundred, so that a noisy moment falls on both.
-    for (std::uint64_t i = 0; i < with.asks; ++i) {
-      const auto start = clock::now();
-      value_or_give_up(engine->ask<mover>(i % 100, mover::command{1}));
-      taken.push_back(std::chrono::duration<double, std::micro>(clock::now() - start).count());
-      if (i % 100 == 99)
-        for (int k = 0; k < 100; ++k)
-          bare.push_back(floor.commit_us());
-    }
-    stages = engine->latencies<mover>();
-    engine_p50.push_back(percentile_us(taken, 50));
-    engine_p99.push_back(percentile_us(taken, 99));
-    floor_p50.push_back(percentile_us(bare, 50));
-    floor_p99.push_back(percentile_us(bare, 99));
-    ratio_p50.push_back(engine_p50.back() / floor_p50.back());
-    ratio_p99.push_back(engine_p99.back() / floor_p99.back());
+/// Of each round, in microseconds.
+struct round_times {
+  std::vector<double> p50;
+  std::vector<double> p99;
+
+  void add(std::vector<double>&& round) {
+    p50.push_back(percentile_us(round, 50));
+    p99.push_back(percentile_us(round, 99));
   }
-  fmt::print("  {:<44} p50 {:>7.1f} us ({:.2f} of a bare commit, {:.1f})   p99 {:>7.1f} us ({:.2f} "
-             "of {:.1f})\n",
-             what, median(engine_p50), median(ratio_p50), median(floor_p50), median(engine_p99),
-             median(ratio_p99), median(floor_p99));
-  fmt::print("    stages, p50/p99 us:");
-  const auto stage = [](const char* name, const runtime::latency_histogram& of) {
-    fmt::print(" {} {:.1f}/{:.1f}", name, static_cast<double>(of.percentile_ns(50)) / 1e3,
-               static_cast<double>(of.percentile_ns(99)) / 1e3);
-  };
-  stage("mailbox", stages.mailbox);
-  stage("decide", stages.decide);
-  stage("stage", stages.stage);
-  stage("commit", stages.commit);
-  stage("receipt", stages.receipt);
-  fmt::print("\n");
+};
+
+[[nodiscard]] double median_ratio(const std::vector<double>& of, const std::vector<double>& to) {
+  std::vector<double> ratios(of.size());
+  std::ranges::transform(of, to, ratios.begin(), std::divides<>());
+  return median(std::move(ratios));
 }
 
-void latency_part(const settings& with) {
+/// What a command cannot be faster than.
+struct floor_times {
+  commit_kind kind;
+  const char* name;
+  round_times times;
+};
+
+[[nodiscard]] std::vector<floor_times> floors_of(storage::durability durability) {
+  if (durability == storage::durability::power)
+    return {{commit_kind::synced, "a bare commit", {}}};
+  return {{commit_kind::plain, "a bare commit", {}},
+          {commit_kind::holding, "a bare commit, a reader holding a state", {}}};
+}
+
+struct one_floor {
+  one_floor(const fs::path& below, commit_kind kind)
+      : directory(below), commits(directory.path(), kind) {}
+  store_directory directory;
+  single_commits commits;
+  std::vector<double> taken;
+};
+
+/// In turns of a hundred, so that a noisy moment falls on all.
+[[nodiscard]] runtime::command_latencies closed_loop_round(const settings& with,
+                                                           storage::durability durability,
+                                                           const runtime::engine_options& options,
+                                                           round_times& commands,
+                                                           std::vector<floor_times>& floors) {
+  const store_directory directory(with.directory);
+  auto engine = value_or_give_up(runtime::engine::open<mover>(
+    value_or_give_up(storage::open_log(directory.store(), {.durability = durability})), options));
+  std::vector<std::unique_ptr<one_floor>> bare;
+  for (const auto& one : floors)
+    bare.push_back(std::make_unique<one_floor>(with.directory, one.kind));
+  std::vector<double> taken;
+  for (std::uint64_t i = 0; i < with.asks; ++i) {
+    const auto start = clock::now();
+    value_or_give_up(engine->ask<mover>(i % 100, mover::command{1}));
+    taken.push_back(seconds_since(start) * 1e6);
+    if (i % 100 == 99)
+      for (const auto& one : bare)
+        for (int k = 0; k < 100; ++k)
+          one->taken.push_back(one->commits.commit_us());
+  }
+  commands.add(std::move(taken));
+  for (std::size_t i = 0; i < floors.size(); ++i)
+    floors[i].times.add(std::move(bare[i]->taken));
+  return engine->latencies<mover>();
+}
+
+[[nodiscard]] json print_stages(const runtime::command_latencies& of) {
+  json all;
+  fmt::print("    stages, p50/p99 us:");
+  const auto stage = [&](const char* name, const runtime::latency_histogram& times) {
+    const auto p50 = static_cast<double>(times.percentile_ns(50)) / 1e3;
+    const auto p99 = static_cast<double>(times.percentile_ns(99)) / 1e3;
+    fmt::print(" {} {:.1f}/{:.1f}", name, p50, p99);
+    all[name] = {{"p50_us", p50}, {"p99_us", p99}};
+  };
+  stage("mailbox", of.mailbox);
+  stage("decide", of.decide);
+  stage("stage", of.stage);
+  stage("commit", of.commit);
+  stage("receipt", of.receipt);
+  fmt::print("\n");
+  return all;
+}
+
+[[nodiscard]] json closed_loop(const settings& with, const char* what,
+                               storage::durability durability,
+                               const runtime::engine_options& options) {
+  round_times commands;
+  auto floors = floors_of(durability);
+  runtime::command_latencies stages;
+  for (int round = 0; round < with.rounds; ++round)
+    stages = closed_loop_round(with, durability, options, commands, floors);
+  const auto p50 = median(commands.p50);
+  const auto p99 = median(commands.p99);
+  fmt::print("  {:<44} p50 {:>7.1f} us   p99 {:>7.1f} us\n", what, p50, p99);
+  json found{{"what", what}, {"p50_us", p50}, {"p99_us", p99}, {"floors", json::array()}};
+  for (const auto& [kind, name, times] : floors) {
+    const auto of_p50 = median_ratio(commands.p50, times.p50);
+    const auto of_p99 = median_ratio(commands.p99, times.p99);
+    fmt::print("    {:<42} p50 {:>7.1f} us   p99 {:>7.1f} us   a command takes {:.2f} and {:.2f} "
+               "of it\n",
+               name, median(times.p50), median(times.p99), of_p50, of_p99);
+    found["floors"].push_back({{"what", name},
+                               {"p50_us", median(times.p50)},
+                               {"p99_us", median(times.p99)},
+                               {"p50_ratio", of_p50},
+                               {"p99_ratio", of_p99}});
+  }
+  found["stages"] = print_stages(stages);
+  return found;
+}
+
+[[nodiscard]] json latency_part(const settings& with) {
   fmt::print("One command at a time, {} commands, medians of {} rounds\n", with.asks, with.rounds);
   using runtime::commit_by;
   using runtime::waiting;
@@ -368,11 +383,18 @@ void latency_part(const settings& with) {
                                          .wait = waiting::spin,
                                          .commit = commit_by::worker,
                                          .latency_sample = 1};
-  closed_loop(with, "power", storage::durability::power, plain);
-  closed_loop(with, "power, committed by the worker", storage::durability::power, by_worker);
-  closed_loop(with, "process", storage::durability::process, plain);
-  closed_loop(with, "process, by the worker, pinned, spinning", storage::durability::process,
-              spinning);
+  using storage::durability;
+  auto found = json::array();
+  found.push_back(closed_loop(with, "power", durability::power, plain));
+  found.push_back(
+    closed_loop(with, "power, committed by the worker", durability::power, by_worker));
+  found.push_back(closed_loop(with, "process", durability::process, plain));
+  found.push_back(
+    closed_loop(with, "process, by the worker, pinned, spinning", durability::process, spinning));
+  fmt::print(
+    "  (holding a state: as process holds the last one synced, or LMDB would write over its "
+    "pages, and\n   nothing would be left to go back to when the power goes)\n");
+  return found;
 }
 
 /// Orders that come, and whose like comes again now and then.
@@ -412,7 +434,7 @@ void latency_part(const settings& with) {
   return static_cast<double>(sent) / elapsed.count();
 }
 
-void passivation_part(const settings& with) {
+[[nodiscard]] json passivation_part(const settings& with) {
   const auto budget = with.budget_mib << 20U;
   double memory = 0;
   double memory_without = 0;
@@ -431,6 +453,20 @@ void passivation_part(const settings& with) {
   fmt::print("  {:<36}{:>12.0f} commands/s   at most {:.0f} MiB   ratio {:.2f}\n",
              "with all of them in memory", rate_without, memory_without / (1 << 20),
              rate / rate_without);
+  return {{"orders", with.orders},
+          {"budget_bytes", budget},
+          {"commands_per_s", rate},
+          {"memory_bytes", memory},
+          {"passivated", counters.passivated},
+          {"recoveries", counters.recoveries},
+          {"commands_per_s_without", rate_without},
+          {"memory_bytes_without", memory_without}};
+}
+
+void write_json(const fs::path& path, const json& all) {
+  auto file = value_or_give_up(apps::output_file::create(path));
+  file.write(all.dump(2) + "\n");
+  value_or_give_up(file.finish());
 }
 
 } // namespace
@@ -471,15 +507,18 @@ int main(int argc, char** argv) {
   app.add_option("--directory", with.directory, "Where to make the stores: the device measured")
     ->check(CLI::ExistingDirectory)
     ->capture_default_str();
+  app.add_option("--json", with.json_file, "The figures as JSON, too")->type_name("FILE");
   CLI11_PARSE(app, argc, argv);
-  const auto wants = [&](const char* part) { return with.part == "all" || with.part == part; };
   using namespace acta::bench;
-  if (wants("memory"))
-    memory_part(with);
-  if (wants("throughput"))
-    throughput_part(with);
-  if (wants("latency"))
-    latency_part(with);
-  if (wants("passivation"))
-    passivation_part(with);
+  json all;
+  const auto run = [&](const char* part, json (*measure)(const settings&)) {
+    if (with.part == "all" || with.part == part)
+      all[part] = measure(with);
+  };
+  run("memory", memory_part);
+  run("throughput", throughput_part);
+  run("latency", latency_part);
+  run("passivation", passivation_part);
+  if (!with.json_file.empty())
+    write_json(with.json_file, all);
 }

@@ -1,5 +1,7 @@
 #include "options.hpp"
 
+#include "thread_options.hpp"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -90,12 +92,9 @@ void add_engine_options(CLI::App& app, options& to, std::string& durability_name
                    ->type_name("N")
                    ->check(CLI::Range(1U, 1'000'000U))
                    ->capture_default_str();
-  auto* workers = app
-                    .add_option("--workers", to.workers,
-                                "Threads that run aggregates (default: all cores but one)")
-                    ->type_name("N")
-                    ->check(CLI::Range(1U, 256U));
-  for (auto* option : {durability, store, window, workers})
+  auto all = add_thread_options(app, to.engine);
+  all.insert(all.end(), {durability, store, window});
+  for (auto* option : all)
     option->group(group);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <acta/runtime/engine_options.hpp>
 #include <acta/storage/event_log.hpp>
 
 #include <cstddef>
@@ -25,8 +26,8 @@ struct options {
   std::filesystem::path
     store; ///< Empty: a fresh one below the temporary folder, removed at the end.
   storage::durability durability = storage::durability::power;
-  std::size_t window = 8'192; ///< Commands sent and not yet acknowledged, at most.
-  unsigned workers = 0;       ///< 0: the engine's own choice.
+  std::size_t window = 8'192;     ///< Commands sent and not yet acknowledged, at most.
+  runtime::engine_options engine; ///< Its threads: workers, wait, pin_workers, commit.
   std::filesystem::path book_out;
   std::filesystem::path final_book;
   std::string json; ///< A file, or "-" for standard output instead of the table.

@@ -142,8 +142,10 @@ public:
     if (!decided)
       return failure(decided);
     decided_ = std::move(*decided);
-    auto engine = runtime::engine::open<trading::limit_order, trading::instrument>(
-      std::move(*log), {.workers = chosen_.workers, .max_in_flight = 2 * chosen_.window});
+    auto with = chosen_.engine;
+    with.max_in_flight = 2 * chosen_.window;
+    auto engine =
+      runtime::engine::open<trading::limit_order, trading::instrument>(std::move(*log), with);
     if (!engine)
       return failure(engine);
     engine_ = std::move(*engine);

@@ -283,7 +283,7 @@ private:
       return std::unexpected(record ? copied.error() : record.error());
     if (auto sound = record->verify(); !sound)
       return sound;
-    if (!std::ranges::equal(record->bytes(), copied->bytes()))
+    if (!same_bytes(*record, *copied))
       return failure(errc::corrupt,
                      fmt::format("position {}: '{}' has another record than the log; nothing was "
                                  "deleted: verify both, and archive into a new directory",

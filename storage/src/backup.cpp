@@ -17,10 +17,6 @@ namespace acta::storage {
 
 namespace {
 
-[[nodiscard]] bool same(const record_view& one, const record_view& other) {
-  return std::ranges::equal(one.bytes(), other.bytes());
-}
-
 class copier {
 public:
   copier(const event_log& from, event_log& to, dated_log& dated) noexcept
@@ -54,7 +50,7 @@ public:
       const auto original = source.at(last);
       if (!original)
         return std::unexpected(original.error());
-      is_same = same(*copied, *original);
+      is_same = same_bytes(*copied, *original);
     }
     if (!is_same)
       return differs(fmt::format("its last record, at position {}, is another one", last.value()));
@@ -107,7 +103,7 @@ private:
       const auto back = (*written)->at(record.position());
       if (!back)
         return std::unexpected(back.error());
-      if (!same(*back, record))
+      if (!same_bytes(*back, record))
         return failure(errc::corrupt,
                        fmt::format("position {}: '{}' does not read back as it was written; check "
                                    "the device (dmesg), and back up into another directory",

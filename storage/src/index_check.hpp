@@ -25,12 +25,13 @@ namespace acta::storage {
 ///
 /// How, in memory that does not grow with them: the log is in the order of positions, the index in
 /// that of streams. Each event has a hash of its stream, version and position; both sides add up
-/// theirs, in 65,536 parts that an event is in by its stream and version. Parts whose sums are
-/// the same have the same events (but for one in 2^64). Of those that differ, both files are read
-/// once more, and the events of as many parts as fit the memory are compared one by one.
+/// theirs, in 1,024 to 65,536 parts, by how many events the log has, that an event is in by its
+/// stream and version. Parts whose sums are the same have the same events (but for one in 2^64). Of
+/// those that differ, both files are read once more, and the events of as many parts as fit the
+/// memory are compared one by one.
 ///
-/// Memory: 2 MiB, and a bit for each event behind the watermark; where something differs, some
-/// 30 MiB more.
+/// Memory: 32 KiB to 2 MiB, and a bit for each event behind the watermark; where something differs,
+/// some 30 MiB more.
 class index_check {
 public:
   /// `store_id`, `first` and `tail` are the log's; what is found goes to `found`.
@@ -63,13 +64,15 @@ private:
     std::uint64_t in_index = 0;
     bool chosen = false;
   };
-  static constexpr std::size_t part_count = 65'536;
+  /// Also for a log of few events: a damaged index may have many more.
+  static constexpr std::size_t min_parts = 1'024;
+  static constexpr std::size_t max_parts = 65'536;
   static constexpr std::uint64_t max_compared = 131'072; ///< Events.
 
   void read_tie(const lmdb_entry& entry);
   void read_entry(const lmdb_entry& entry);
   [[nodiscard]] bool is_counted(std::uint64_t position) const;
-  [[nodiscard]] static std::size_t part_of(std::uint64_t stream, std::uint64_t version) noexcept;
+  [[nodiscard]] std::size_t part_of(std::uint64_t stream, std::uint64_t version) const noexcept;
   [[nodiscard]] std::uint64_t choose_parts();
   void compare(std::vector<event>& log, std::vector<event>& index) const;
   void tell(const event& of, const std::string& what) const;

@@ -151,6 +151,8 @@ TEST_F(program, gives_the_same_book_for_the_same_seed_whatever_the_window_and_th
   EXPECT_TRUE(first.starts_with("instrument,side,price,size,orders\n1,B,"));
   EXPECT_TRUE(book({"--window", "1"}) == first);
   EXPECT_TRUE(book({"--workers", "3", "--window", "100000"}) == first);
+  EXPECT_TRUE(book({"--wait", "yield", "--pin-workers", "--workers", "1"}) == first);
+  EXPECT_TRUE(book({"--commit", "worker", "--wait", "spin"}) == first);
 }
 
 TEST_F(program, writes_through_links_and_names_that_are_not_utf8) {
@@ -167,7 +169,8 @@ TEST_F(program, writes_through_links_and_names_that_are_not_utf8) {
 TEST_F(program, prints_its_help_and_version) {
   const auto help = run({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* part : {"--window", "Examples:", "Exit status", "--skip-order"})
+  for (const char* part : {"--window", "Examples:", "Exit status", "--skip-order", "--pin-workers",
+                           "park|yield|spin", "own_thread|worker"})
     EXPECT_NE(help.out.find(part), std::string::npos) << part;
   EXPECT_EQ(run({"--version"}).status, 0);
 }
@@ -184,6 +187,9 @@ TEST_F(program, refuses_arguments_that_make_no_sense) {
     {{"--window", "0"}, "--window"},
     {{"--workers", "0"}, "--workers"},
     {{"--durability", "none"}, "--durability"},
+    {{"--wait", "sleep"}, "--wait"},
+    {{"--commit", "committer"}, "--commit"},
+    {{"--pin-workers", "3"}, "3"},
     {{"--feed", feed}, "--feed"},
     {{"--feed", "itch:" + feed}, "itch"},
     {{"--feed", "mbo:"}, "mbo:"},
@@ -198,6 +204,15 @@ TEST_F(program, refuses_arguments_that_make_no_sense) {
   };
   for (const auto& [arguments, part] : cases)
     expect_failure(run(arguments), 2, part);
+}
+
+TEST_F(program, refuses_threads_that_do_not_go_together) {
+  expect_failure(run({"--orders", "5", "--commit", "worker", "--workers", "2"}), 1,
+                 "set workers to 1");
+  expect_failure(run({"--orders", "5", "--wait", "spin", "--workers", "256"}), 1,
+                 "wait is spin with 256 workers");
+  expect_failure(run({"--orders", "5", "--pin-workers", "--workers", "256"}), 1,
+                 "pin_workers is set with 256 workers");
 }
 
 TEST_F(program, says_what_is_wrong_with_its_files_and_stores) {

@@ -1,4 +1,4 @@
-// One mistake at a time, chosen by CASE; without one this compiles.
+// One mistake at a time, chosen by a macro of the test's name; without one this compiles.
 #include <acta/base/ids.hpp>
 #include <acta/domain/aggregate.hpp>
 #include <acta/domain/testing.hpp>
@@ -28,41 +28,41 @@ struct counter {
   struct state {
     int count = 0;
   };
-#if CASE == 5
+#ifdef command_nobody_decides
   using command = std::variant<ping, pong>;
 #else
   using command = std::variant<ping>;
 #endif
-#if CASE == 6
+#ifdef event_nobody_evolves
   using events = domain::event_list<order_reduced, order_cancelled>;
 #else
   using events = domain::event_list<order_reduced>;
 #endif
   static domain::decision decide(const state&, const ping&, domain::emitter<counter>& out) {
     out.emit<order_reduced>([](auto& builder) { return Createorder_reduced(builder, 1); });
-#if CASE == 7
+#ifdef event_that_is_not_the_aggregates
     out.emit<order_executed>([](auto& builder) { return Createorder_executed(builder, 1); });
 #endif
     out.set_timer(timer_id(1), out.now_ns() + 5);
     return domain::accept();
   }
-#if CASE == 19
+#ifdef on_timer_that_decides_nothing
   static void on_timer(const state&, timer_id, domain::emitter<counter>&) {}
-#elif CASE != 18
+#elifndef timer_that_nobody_handles
   static domain::decision on_timer(const state&, timer_id, domain::emitter<counter>& out) {
     out.cancel_timer(timer_id(2));
     return domain::accept();
   }
 #endif
   static void evolve(state& now, const order_reduced&) noexcept { ++now.count; }
-#if CASE != 12
+#ifndef save_without_a_snapshot
   using snapshot = order_reduced;
 #endif
   static flatbuffers::Offset<order_reduced> save(const state& now,
                                                  flatbuffers::FlatBufferBuilder& builder) {
     return Createorder_reduced(builder, now.count);
   }
-#if CASE != 11
+#ifndef snapshot_that_nobody_loads
   static state load(const order_reduced& saved) { return {static_cast<int>(saved.quantity())}; }
 #endif
 };
@@ -71,35 +71,35 @@ void use(runtime::engine& engine) {
   const auto snapshot = take_snapshot();
   const std::span<const std::byte> bytes = snapshot->at(log_position(1))->payload();
   (void)bytes;
-#if CASE == 1
+#ifdef record_from_a_temporary_snapshot
   (void)std::move(*take_snapshot()).at(log_position(1));
 #endif
-#if CASE == 2
+#ifdef cursor_from_a_temporary_snapshot
   (void)std::move(*take_snapshot()).scan(log_position(1));
 #endif
-#if CASE == 9
+#ifdef stream_from_a_temporary_snapshot
   (void)engine.read(engine.stream<counter>(1), std::move(*take_snapshot()));
 #endif
-#if CASE == 10
+#ifdef index_read_from_a_temporary_snapshot
   (void)take_index().read(stream_id(category_id(1), 1), std::move(*take_snapshot()));
 #endif
-#if CASE == 13
+#ifdef truncation_without_a_state
   (void)engine.truncate<limit_order>(1);
 #else
   (void)engine.truncate<counter>(1);
   (void)engine.remove<limit_order>(1);
 #endif
-#if CASE == 14
+#ifdef truncation_from_a_temporary_snapshot
   (void)take_index().truncated(stream_id(category_id(1), 1), std::move(*take_snapshot()));
 #endif
-#if CASE == 3
+#ifdef version_as_a_position
   (void)snapshot->at(stream_version(1));
 #endif
-#if CASE == 4
+#ifdef number_as_a_version
   const stream_version version = 1;
   (void)version;
 #endif
-#if CASE == 8
+#ifdef result_that_is_ignored
   engine.tell<counter>(1, ping{}, [](runtime::outcome&&) {});
 #else
   (void)engine.ask<counter>(1, ping{});
@@ -116,13 +116,13 @@ void test_one() {
   const auto cancelled = event<order_cancelled>([](auto& b) { return Createorder_cancelled(b); });
   (void)given<limit_order>(reduced, cancelled).when(reduce{1});
   (void)given<counter>(reduced).when(ping{});
-#if CASE == 15
+#ifdef given_event_that_is_not_the_aggregates
   (void)given<counter>(cancelled);
 #endif
-#if CASE == 16
+#ifdef command_that_is_not_the_aggregates_in_a_test
   (void)given<counter>(reduced).when(reduce{1});
 #endif
-#if CASE == 17
+#ifdef outcome_that_is_ignored
   given<counter>(reduced).when(ping{});
 #endif
 }
@@ -132,20 +132,20 @@ struct follower {
   static constexpr std::string_view name = "follower";
   struct state {};
   using events = domain::event_list<order_reduced>;
-#if CASE != 23
+#ifndef process_manager_without_targets
   using targets = domain::aggregate_list<counter>;
 #endif
-#if CASE != 18
+#ifndef event_without_a_route
   static domain::route route(const order_reduced&, const domain::event_origin& from) {
     return domain::start(from.key);
   }
 #endif
-#if CASE != 19
+#ifndef event_that_nobody_handles
   static void handle(const state&, const order_reduced&, const domain::event_origin& from,
                      domain::commands<follower>& out) {
-#if CASE == 24
+#ifdef command_that_is_not_the_targets
     out.send<counter>(from.key, reduce{1});
-#elif CASE == 21
+#elifdef target_that_is_not_the_managers
     out.send<limit_order>(from.key, reduce{1});
 #else
     out.send<counter>(from.key, ping{});
@@ -153,12 +153,12 @@ struct follower {
   }
 #endif
   static void evolve(state&, const order_reduced&, const domain::event_origin&)
-#if CASE != 20
+#ifndef process_evolve_that_may_throw
     noexcept
 #endif
   {
   }
-#if CASE == 22
+#ifdef failed_with_another_answer
   static bool failed(const state&, const domain::failed_command<follower>&) { return true; }
 #else
   static domain::on_failure<follower> failed(const state&,

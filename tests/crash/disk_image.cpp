@@ -72,9 +72,12 @@ struct loose_step {
 void overwrite(std::string& content, const loose_step& step, const range& within) {
   const auto from = std::max(step.touched.from, within.from);
   const auto to = std::min(step.touched.to, within.to);
-  for (auto at = from; at < to; ++at)
-    content[at] =
-      step.operation->what == kind::write ? step.operation->bytes[at - step.touched.from] : '\0';
+  if (from >= to)
+    return;
+  if (step.operation->what == kind::write)
+    content.replace(from, to - from, step.operation->bytes, from - step.touched.from, to - from);
+  else
+    content.replace(from, to - from, to - from, '\0');
 }
 
 /// One file: what is durable of it, and what came after.
