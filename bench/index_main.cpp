@@ -328,7 +328,8 @@ void run(const settings& with) {
 } // namespace acta::bench
 
 int main(int argc, char** argv) {
-  acta::bench::settings with{.directory = std::filesystem::temp_directory_path()};
+  acta::bench::settings with;
+  with.directory = std::filesystem::temp_directory_path();
   CLI::App app("acta-bench-index: appends with the index of streams beside them, against appends "
                "alone; and reads of short streams.",
                "acta-bench-index");

@@ -261,7 +261,8 @@ int main(int argc, char** argv) {
     std::ranges::find(argv + 1, argv + argc, std::string_view("--help")) != argv + argc;
   if (!help)
     benchmark::Initialize(&argc, argv);
-  acta::bench::settings with{.directory = std::filesystem::temp_directory_path()};
+  acta::bench::settings with;
+  with.directory = std::filesystem::temp_directory_path();
   CLI::App app("acta-bench: the way of a command against its floors, raw LMDB and raw CAF. Google "
                "Benchmark's own arguments are taken too: --benchmark_filter=REGEX, "
                "--benchmark_out=FILE, --benchmark_out_format=json.",

@@ -474,7 +474,8 @@ void write_json(const fs::path& path, const json& all) {
 } // namespace acta::bench
 
 int main(int argc, char** argv) {
-  acta::bench::settings with{.directory = std::filesystem::temp_directory_path()};
+  acta::bench::settings with;
+  with.directory = std::filesystem::temp_directory_path();
   CLI::App app(
     "acta-bench-runtime: commands a second against raw LMDB, one command alone against a "
     "bare commit,\nmemory of a live aggregate, and what passivation costs. Each in the "

@@ -179,7 +179,7 @@ TEST_F(passivation_test, refuses_a_budget_that_cannot_be_counted) {
   constexpr std::size_t most = std::size_t{INT64_MAX} / 9 * 8;
   for (const auto budget : {most + 1, std::size_t{INT64_MAX}, SIZE_MAX}) {
     const auto opened =
-      engine::open<wallet>(std::make_unique<gated_log>(log, gate_), {.memory_budget = budget});
+      engine::open<wallet>(storage::make_faulty_log(log, faults_), {.memory_budget = budget});
     ASSERT_FALSE(opened) << budget;
     EXPECT_EQ(opened.error().code(), errc::invalid_argument);
     EXPECT_NE(opened.error().message().find("0 sets none"), std::string::npos);

@@ -1,9 +1,9 @@
 // What a process manager knows of the time before it was started, while commands of then are open.
 #include "../support/desk.hpp"
-#include "../support/log_doubles.hpp"
 
 #include <acta/runtime/engine.hpp>
 #include <acta/runtime/process_manager.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -82,7 +82,8 @@ protected:
   template <class Manager>
   void open(std::size_t repeat_window) {
     auto opened = engine::open<desk, wallet, runtime::process_journal>(
-      std::make_unique<shared_log>(log), {.workers = 2, .repeat_window = repeat_window});
+      std::make_unique<storage::forwarding_log>(log),
+      {.workers = 2, .repeat_window = repeat_window});
     ASSERT_TRUE(opened) << opened.error().message();
     engine_ = std::move(*opened);
     auto started = manager::start<Manager>(*engine_);

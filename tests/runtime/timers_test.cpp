@@ -3,6 +3,7 @@
 #include "../support/counter.hpp"
 
 #include <acta/runtime/interceptor.hpp>
+#include <acta/storage/faulty_log.hpp>
 
 #include <gtest/gtest.h>
 
@@ -397,14 +398,15 @@ TEST_P(firing_test, is_done_once_by_one_engine_after_the_other) {
 
 TEST(timers_without_room, do_not_keep_an_engine_from_stopping) {
   manual_clock now(1'000);
-  const auto fails = std::make_shared<std::atomic<bool>>(false);
+  const auto faults = std::make_shared<storage::log_faults>();
   const std::shared_ptr<storage::event_log> log = storage::make_memory_log();
   auto engine = runtime::engine::open<alarm, counter>(
-    std::make_unique<unreadable_log>(log, fails),
+    storage::make_faulty_log(log, faults),
     {.workers = 1, .index = {.memory = 1U << 20U}, .clock = &now});
   ASSERT_TRUE(engine) << engine.error().message();
   ASSERT_TRUE((*engine)->ask<alarm>(1, set_bell{bell::first, 2'000}));
-  *fails = true;
+  ASSERT_TRUE((*engine)->ask<counter>(1, add{}));
+  faults->fail_reads();
   std::optional<errc> refused; // once the index is far behind
   while (!refused)
     if (auto done = (*engine)->ask<counter>(1, add{1, 50'000}); !done)

@@ -82,22 +82,4 @@ private:
   std::shared_ptr<state> by_;
 };
 
-/// Whose housekeeper cannot read it, while told so: the index falls behind.
-class unreadable_log final : public shared_log {
-public:
-  unreadable_log(std::shared_ptr<storage::event_log> to, std::shared_ptr<std::atomic<bool>> fails)
-      : shared_log(std::move(to)), fails_(std::move(fails)) {}
-
-  result<std::unique_ptr<storage::log_snapshot>> snapshot() const override {
-    std::array<char, 16> name{};
-    const bool is_named = ::pthread_getname_np(::pthread_self(), name.data(), name.size()) == 0;
-    if (*fails_ && is_named && std::string_view(name.data()) == "acta.housekeep")
-      return failure(errc::io, "unreadable_log: told to fail");
-    return shared_log::snapshot();
-  }
-
-private:
-  std::shared_ptr<std::atomic<bool>> fails_;
-};
-
 } // namespace acta::tests
