@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace acta::apps {
 
@@ -23,9 +24,11 @@ result<output_file> output_file::create(const std::filesystem::path& path) {
   const auto there = std::filesystem::status(path, unknown).type();
   const bool plain =
     there == std::filesystem::file_type::regular || there == std::filesystem::file_type::not_found;
-  // A link stays one: what it leads to is written.
-  const auto target =
-    std::filesystem::is_symlink(path, unknown) ? std::filesystem::weakly_canonical(path) : path;
+  // A link stays one: what it leads to is written. (/dev/stdout may lead to nothing with a name.)
+  auto target = path;
+  if (plain && std::filesystem::is_symlink(path, unknown))
+    if (auto whole = std::filesystem::weakly_canonical(path, unknown); !whole.empty())
+      target = std::move(whole);
   auto beside = target;
   if (plain)
     beside += ".unfinished";

@@ -161,7 +161,7 @@ private:
     }
     const auto& expected = one.expected;
     if (failed_)
-      EXPECT_TRUE(how && how->repeat) << "after a failed commit only what was stored before is told";
+      EXPECT_TRUE(how && how->repeat) << "what was stored before it, at most";
     else
       models_.at(one.key).commit(expected.turn);
     if (!how) {
