@@ -307,6 +307,7 @@ struct one_floor {
   auto engine = value_or_give_up(runtime::engine::open<mover>(
     value_or_give_up(storage::open_log(directory.store(), {.durability = durability})), options));
   std::vector<std::unique_ptr<one_floor>> bare;
+  bare.reserve(floors.size());
   for (const auto& one : floors)
     bare.push_back(std::make_unique<one_floor>(with.directory, one.kind));
   std::vector<double> taken;

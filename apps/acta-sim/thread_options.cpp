@@ -16,6 +16,7 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, Choice& to,
                         const std::vector<std::pair<std::string, Choice>>& names,
                         const std::string& description) {
   std::vector<std::string> values;
+  values.reserve(names.size());
   for (const auto& [value, choice] : names)
     values.push_back(value);
   const auto choose = [&to, names](const std::string& text) {
