@@ -94,6 +94,8 @@ public:
   [[nodiscard]] bool take_turn(aggregate& actor);
   void settle(outcome&& how) noexcept override;
 
+  /// True once it holds the actor.
+  [[nodiscard]] bool has_reached() const noexcept { return reached_; }
 private:
   std::shared_ptr<atomic_command> of_;
   std::size_t which_;
