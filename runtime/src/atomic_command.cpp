@@ -347,6 +347,13 @@ void atomic_command::release() {
     places_[i].actor->proceed();
 }
 
+/// Who waits for room in its mailbox was woken by the commit, when this still took a place there.
+void atomic_command::let_go(aggregate& actor) noexcept {
+  const auto number = actor.handled.load(std::memory_order_relaxed) + 1;
+  actor.handled.store(number, std::memory_order_seq_cst); // before it looks whether somebody waits
+  core_.committer->made_room();
+}
+
 bool hold_request::take_turn(aggregate& actor) {
   if (!std::exchange(reached_, true)) {
     of_->reached(which_, actor);
@@ -356,8 +363,7 @@ bool hold_request::take_turn(aggregate& actor) {
     of_->run();
     return false;
   }
-  const auto number = actor.handled.load(std::memory_order_relaxed) + 1;
-  actor.handled.store(number, std::memory_order_release);
+  of_->let_go(actor);
   return true;
 }
 

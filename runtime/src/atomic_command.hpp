@@ -62,6 +62,8 @@ public:
   /// Decides, by the actor of the last place.
   void run();
   [[nodiscard]] bool is_released() const noexcept { return released_; }
+  /// The actor goes on.
+  void let_go(aggregate& actor) noexcept;
 
 private:
   class signal;
@@ -92,10 +94,10 @@ public:
 
   /// By the actor, when its turn comes, and whenever it proceeds. False: it is to pause here.
   [[nodiscard]] bool take_turn(aggregate& actor);
-  void settle(outcome&& how) noexcept override;
-
   /// True once it holds the actor.
   [[nodiscard]] bool has_reached() const noexcept { return reached_; }
+  void settle(outcome&& how) noexcept override;
+
 private:
   std::shared_ptr<atomic_command> of_;
   std::size_t which_;

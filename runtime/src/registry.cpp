@@ -23,8 +23,9 @@ registry::delivery registry::send(const category_entry& category, const stream_i
       && !in.of.contains(stream, hash))
     return delivery::memory_full;
   auto& to = find_or_start(in, category, stream, hash);
-  // Relaxed: a number read late only tells of more that wait than there are.
-  if (to.sent - to.handled.load(std::memory_order_relaxed) >= core_.options.max_mailbox)
+  // A number read late only tells of more that wait than there are; but who waits for room tries
+  // after he said so, and is to find what atomic_command::let_go() made.
+  if (to.sent - to.handled.load(std::memory_order_seq_cst) >= core_.options.max_mailbox)
     return delivery::mailbox_full;
   ++to.sent;
   to.deliver(std::move(command));
