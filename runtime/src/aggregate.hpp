@@ -80,7 +80,8 @@ private:
   find_repeated(const detail::envelope& command) const noexcept;
   [[nodiscard]] settlement repeat(std::unique_ptr<detail::request> command,
                                   const recent_commands::entry& before);
-  [[nodiscard]] result<void> check_version(const detail::envelope& command) const;
+  [[nodiscard]] result<void> check_deadline(const detail::envelope& command) const;
+  [[nodiscard]] result<void> check_conditions(const detail::envelope& command) const;
   void end_turn(settlement& end, std::uint64_t number) noexcept;
   [[nodiscard]] result<void> check_before_loading(detail::envelope& command);
   [[nodiscard]] result<void> load_or_hold_back();

@@ -133,8 +133,8 @@ using participations = std::deque<aggregate::participation>;
                                   detail::atomic_request& request, const clock& now) {
   std::vector<std::optional<detail::atomic_member>> asked(parts.size());
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (auto expected = parts[i].check_version(); !expected)
-      return expected;
+    if (auto wanted = parts[i].check_conditions(); !wanted)
+      return wanted;
     asked[places[i].asked].emplace(parts[i].member());
   }
   std::vector<detail::atomic_member> members;

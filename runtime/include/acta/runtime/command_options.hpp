@@ -31,7 +31,8 @@ struct command_options {
   expected_version expected = expected_version::any();
   acknowledgement answered = acknowledgement::committed;
   /// On the engine's clock, in ns since 1970-01-01T00:00:00Z: a command that has not reached
-  /// decide() by then is refused with errc::expired. 0: none.
+  /// decide() by then is refused with errc::expired. 0: none. A repeat gets its first receipt all
+  /// the same: so who timed out, and sends the command again as it was, learns that it happened.
   std::int64_t deadline_ns = 0;
   /// How long the caller's thread waits, at most, where the engine or the aggregate has no room,
   /// before errc::overloaded. A command's place in the order is taken when there is room.
