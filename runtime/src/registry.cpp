@@ -111,14 +111,14 @@ void registry::drop(std::span<const finished_actor> finished, bool chosen) {
 }
 
 /// Goes on where it stopped, so that all have their turn.
-void registry::choose_idle(std::uint32_t oldest, std::int64_t wanted,
+void registry::choose_idle(std::uint32_t now, std::uint32_t age, std::int64_t wanted,
                            std::vector<finished_actor>& chosen) {
   for (std::size_t i = 0; i < shards_.size() && wanted > 0; ++i) {
     auto& in = shards_[next_shard_];
     next_shard_ = (next_shard_ + 1) % shards_.size();
     const std::lock_guard guard(in.mutex);
     for (auto* one : in.of) {
-      if (one->used_at.load(std::memory_order_relaxed) > oldest
+      if (now - one->used_at.load(std::memory_order_relaxed) < age
           || one->announced.load(std::memory_order_relaxed) != 0
           || one->chosen
           // In this order: see mailbox::busy.
