@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
+#include <utility>
 
 namespace acta::runtime {
 
@@ -26,6 +28,12 @@ constexpr std::chrono::milliseconds wait_for_room{10};
 }
 
 } // namespace
+
+/// The end of time, if it were past that.
+[[nodiscard]] std::int64_t later(std::int64_t now_ns, std::chrono::nanoseconds by) noexcept {
+  constexpr auto last = std::numeric_limits<std::int64_t>::max();
+  return now_ns > last - by.count() ? last : now_ns + by.count();
+}
 
 timer_service::timer_service(core& shared, sender send) : core_(shared), send_(std::move(send)) {}
 
@@ -103,9 +111,11 @@ std::chrono::nanoseconds timer_service::look_again_after() const noexcept {
   if (is_told_of_moves_.load(std::memory_order_relaxed) || stopped_ || queue_.empty()
       || under_way_ == limits::max_timers_under_way) // until one of them ends
     return std::chrono::nanoseconds::max();
-  const std::chrono::nanoseconds left(queue_.begin()->first.at_ns - core_.options.clock->now_ns());
-  return std::clamp<std::chrono::nanoseconds>(left, std::chrono::microseconds(1),
-                                              limits::max_timer_sleep);
+  const auto now = core_.options.clock->now_ns();
+  const auto at = queue_.begin()->first.at_ns;
+  if (at <= now)
+    return std::chrono::microseconds(1);
+  return std::chrono::nanoseconds(std::min(at, later(now, limits::max_timer_sleep)) - now);
 }
 
 bool timer_service::has_due() const noexcept {
@@ -217,7 +227,7 @@ void timer_service::try_again(const stream_id& stream, entry& one, const error& 
                          "{}",
                          stream.to_string(category->type->category()), one.id.value(), one.attempts,
                          after.count() / 1'000'000, why.message()));
-  enqueue(stream, one, core_.options.clock->now_ns() + after.count());
+  enqueue(stream, one, later(core_.options.clock->now_ns(), after));
 }
 
 /// False if nothing is due, or nothing had room: then it is due again at once, but whoever stops
