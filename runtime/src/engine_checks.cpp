@@ -28,6 +28,11 @@ result<void> check_threads(const engine_options& options) {
   const auto cores = usable_cores().size();
   if (options.workers <= cores)
     return {};
+  if (options.workers > limits::max_workers)
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::workers is {}; at most {} are started, and 0 "
+                               "starts as many as this process may use cores",
+                               options.workers, limits::max_workers));
   if (options.wait == waiting::spin)
     return failure(errc::invalid_argument,
                    fmt::format("engine_options::wait is spin with {} workers, and this process may "
@@ -82,7 +87,6 @@ result<void> check(const engine_options& options) {
   return {};
 }
 
-} // namespace acta::runtime
 std::unexpected<error> refuse(const category_entry* category, const stream_id& stream) {
   if (category == nullptr)
     return failure(
@@ -110,3 +114,4 @@ std::unexpected<error> no_room(registry::delivery how, const core& shared,
                              shared.options.max_mailbox));
 }
 
+} // namespace acta::runtime
