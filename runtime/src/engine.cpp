@@ -1,5 +1,6 @@
 #include <acta/runtime/engine.hpp>
 
+#include "at_work.hpp"
 #include "atomic_command.hpp"
 #include "caf/actor_host.hpp"
 #include "callers.hpp"
@@ -161,6 +162,8 @@ public:
     const auto* category = core_.find(stream.category());
     if (category == nullptr || category->tag != tag)
       return refuse(category, stream);
+    if (auto may = at_work::check_may_wait(); !may)
+      return failure(may);
     return truncator_->run(*category, stream, removes);
   }
 
@@ -274,9 +277,10 @@ private:
   [[nodiscard]] result<void> while_full(const command_options& options, Attempt attempt) {
     auto sent = attempt();
     const auto full = [&] { return !sent && sent.error().code() == errc::overloaded; };
-    while (driver_ && full() && options.wait_for_room.count() > 0 && driver_->run_one())
+    const bool waits = full() && options.wait_for_room.count() > 0 && !at_work::is_here();
+    while (driver_ && waits && full() && driver_->run_one())
       sent = attempt();
-    if (!driver_ && full() && options.wait_for_room.count() > 0)
+    if (!driver_ && waits)
       sent = core_.committer->try_while_full(options.wait_for_room, attempt);
     if (full())
       core_.overloaded.fetch_add(1, std::memory_order_relaxed);
@@ -500,6 +504,10 @@ std::unexpected<error> engine::not_in_time() {
                  "known what becomes of the command: send it again with the same id");
 }
 
+result<void> engine::check_may_wait() {
+  return at_work::check_may_wait();
+}
+
 void engine::wait(detail::arrival& pending, std::chrono::nanoseconds at_most) {
   implementation_->shared().callers.wait(pending, at_most);
 }
@@ -529,7 +537,10 @@ result<history> engine::read(const stream_id& stream, const storage::log_snapsho
 }
 
 void engine::stop() noexcept {
-  implementation_->stop();
+  if (auto may = at_work::check_may_wait(); !may)
+    implementation_->shared().warn(may.error().code(), "engine::stop(): " + may.error().message());
+  else
+    implementation_->stop();
 }
 
 bool engine::run_one() {

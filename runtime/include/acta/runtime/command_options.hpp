@@ -35,7 +35,8 @@ struct command_options {
   /// the same: so who timed out, and sends the command again as it was, learns that it happened.
   std::int64_t deadline_ns = 0;
   /// How long the caller's thread waits, at most, where the engine or the aggregate has no room,
-  /// before errc::overloaded. A command's place in the order is taken when there is room.
+  /// before errc::overloaded. A command's place in the order is taken when there is room. Where
+  /// engine::ask() is refused, as in an outcome handler, nothing waits.
   std::chrono::nanoseconds wait_for_room{0};
   /// How long ask() waits for the outcome, at most, before errc::timed_out. Not for tell().
   std::chrono::nanoseconds wait_for_outcome = std::chrono::nanoseconds::max();
