@@ -348,7 +348,7 @@ void atomic_command::release() {
 }
 
 /// Who waits for room in its mailbox was woken by the commit, when this still took a place there.
-void atomic_command::let_go(aggregate& actor) noexcept {
+void atomic_command::let_go(aggregate& actor) const noexcept {
   const auto number = actor.handled.load(std::memory_order_relaxed) + 1;
   actor.handled.store(number, std::memory_order_seq_cst); // before it looks whether somebody waits
   core_.committer->made_room();

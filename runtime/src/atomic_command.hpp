@@ -63,7 +63,7 @@ public:
   void run();
   [[nodiscard]] bool is_released() const noexcept { return released_; }
   /// The actor goes on.
-  void let_go(aggregate& actor) noexcept;
+  void let_go(aggregate& actor) const noexcept;
 
 private:
   class signal;

@@ -21,6 +21,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -376,18 +377,20 @@ TEST_F(commands_test, that_are_durable_are_told_so_though_a_later_commit_failed)
 }
 
 TEST_F(commands_test, that_wait_for_room_are_told_when_the_engine_stops) {
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 100; ++round) {
     const auto e = open({.workers = 1, .max_in_flight = 1});
     faults_->hold_commits();
     ASSERT_TRUE(e->tell<wallet>(1, put_in{1}, [](auto&&) {}));
     faults_->wait_for_held_commit();
-    std::vector<std::jthread> callers;
-    for (std::uint64_t key = 2; key < 6; ++key)
-      callers.emplace_back([&, key] { // woken all at once, and each takes the place for a moment
-        const auto sent = e->tell<wallet>(key, put_in{1}, [](auto&&) {}, {.wait_for_room = 1h});
-        EXPECT_TRUE(sent || sent.error().code() == errc::engine_stopped);
-      });
+    const std::jthread other([&](const std::stop_token& end) { // takes places for a moment
+      while (!end.stop_requested())
+        (void)e->tell<wallet>(2, put_in{1}, [](auto&&) {});
+    });
     const std::jthread stopping([&] { e->stop(); });
+    const std::jthread waiting([&] {
+      const auto sent = e->tell<wallet>(3, put_in{1}, [](auto&&) {}, {.wait_for_room = 1h});
+      EXPECT_TRUE(sent || sent.error().code() == errc::engine_stopped);
+    });
     faults_->release_commits();
   }
 }
