@@ -145,8 +145,8 @@ settlement aggregate::settle(std::unique_ptr<detail::envelope> command, staging&
     return is_still_due(*command) ? decide(std::move(command), to) : end_of(std::move(command));
   if (const auto* before = find_repeated(*command))
     return repeat(std::move(command), *before);
-  if (auto expected = check_version(*command); !expected)
-    return fail(std::move(command), std::move(expected.error()));
+  if (auto wanted = check_conditions(*command); !wanted)
+    return fail(std::move(command), std::move(wanted.error()));
   return decide(std::move(command), to);
 }
 
@@ -165,7 +165,18 @@ settlement aggregate::repeat(std::unique_ptr<detail::request> command,
   return end;
 }
 
-result<void> aggregate::check_version(const detail::envelope& command) const {
+result<void> aggregate::check_deadline(const detail::envelope& command) const {
+  if (command.deadline_ns() == 0 || shared().options.clock->now_ns() < command.deadline_ns())
+    return {};
+  return failure(errc::expired, fmt::format("stream {}: the command's deadline passed before its "
+                                            "turn came; nothing happened",
+                                            name()));
+}
+
+/// Of a command that is no repeat.
+result<void> aggregate::check_conditions(const detail::envelope& command) const {
+  if (auto in_time = check_deadline(command); !in_time)
+    return in_time;
   if (command.expected().matches(stream_version(version_), version_ != 0 && !removed_))
     return {};
   return failure(errc::wrong_version,
@@ -181,11 +192,9 @@ result<void> aggregate::prepare(detail::envelope& command) {
 }
 
 result<void> aggregate::check_before_loading(detail::envelope& command) {
-  if (command.deadline_ns() != 0 && shared().options.clock->now_ns() >= command.deadline_ns())
-    return failure(errc::expired,
-                   fmt::format("stream {}: the command's deadline passed before its turn came; "
-                               "nothing happened",
-                               name()));
+  if (command.id().empty()) // or else it may be a repeat, whose events are stored
+    if (auto in_time = check_deadline(command); !in_time)
+      return in_time;
   const auto& interceptors = shared().options.interceptors;
   if (interceptors.empty() || command.is_timer())
     return {};

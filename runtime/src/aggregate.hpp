@@ -36,10 +36,12 @@ public:
 
   /// What an atomic command does with an aggregate that it holds: participation.hpp.
   class participation;
-  /// Where it must be loaded before it can handle anything: asks whether it may now.
-  [[nodiscard]] loading_permit ask_to_load() {
-    return state_ != nullptr || shared().recovery_limit == nullptr ? loading_permit() : permit();
+  /// True if it must be loaded before it can handle anything, and not all may load at a time.
+  [[nodiscard]] bool may_have_to_wait() const noexcept {
+    return state_ == nullptr && shared().recovery_limit != nullptr;
   }
+  /// Then: whether it may load now.
+  [[nodiscard]] loading_permit ask_to_load();
 
 protected:
   aggregate(const category_entry& category, const stream_id& stream);
@@ -48,7 +50,6 @@ protected:
 private:
   class sink;
 
-  [[nodiscard]] loading_permit permit();
   [[nodiscard]] result<void> load();
   [[nodiscard]] result<void> evolve(const storage::record_view& stored, upcast_memory& memory);
   [[nodiscard]] result<void> make_state();
@@ -79,7 +80,8 @@ private:
   find_repeated(const detail::envelope& command) const noexcept;
   [[nodiscard]] settlement repeat(std::unique_ptr<detail::request> command,
                                   const recent_commands::entry& before);
-  [[nodiscard]] result<void> check_version(const detail::envelope& command) const;
+  [[nodiscard]] result<void> check_deadline(const detail::envelope& command) const;
+  [[nodiscard]] result<void> check_conditions(const detail::envelope& command) const;
   void end_turn(settlement& end, std::uint64_t number) noexcept;
   [[nodiscard]] result<void> check_before_loading(detail::envelope& command);
   [[nodiscard]] result<void> load_or_hold_back();

@@ -32,10 +32,12 @@ result<void> aggregate::make_state() {
   return {};
 }
 
-loading_permit aggregate::permit() {
-  if (shared().index->surely_absent(whole_stream()))
+loading_permit aggregate::ask_to_load() {
+  auto& limit = *shared().recovery_limit;
+  // A permit that it was given has to be taken, and so given back, whatever the index says now.
+  if (shared().index->surely_absent(whole_stream()) && !limit.has_granted(*this))
     return {};
-  return {*shared().recovery_limit, *this};
+  return {limit, *this};
 }
 
 /// Where it cannot be loaded, not again at once.

@@ -133,8 +133,8 @@ using participations = std::deque<aggregate::participation>;
                                   detail::atomic_request& request, const clock& now) {
   std::vector<std::optional<detail::atomic_member>> asked(parts.size());
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (auto expected = parts[i].check_version(); !expected)
-      return expected;
+    if (auto wanted = parts[i].check_conditions(); !wanted)
+      return wanted;
     asked[places[i].asked].emplace(parts[i].member());
   }
   std::vector<detail::atomic_member> members;
@@ -347,6 +347,13 @@ void atomic_command::release() {
     places_[i].actor->proceed();
 }
 
+/// Who waits for room in its mailbox was woken by the commit, when this still took a place there.
+void atomic_command::let_go(aggregate& actor) const noexcept {
+  const auto number = actor.handled.load(std::memory_order_relaxed) + 1;
+  actor.handled.store(number, std::memory_order_seq_cst); // before it looks whether somebody waits
+  core_.committer->made_room();
+}
+
 bool hold_request::take_turn(aggregate& actor) {
   if (!std::exchange(reached_, true)) {
     of_->reached(which_, actor);
@@ -356,8 +363,7 @@ bool hold_request::take_turn(aggregate& actor) {
     of_->run();
     return false;
   }
-  const auto number = actor.handled.load(std::memory_order_relaxed) + 1;
-  actor.handled.store(number, std::memory_order_release);
+  of_->let_go(actor);
   return true;
 }
 

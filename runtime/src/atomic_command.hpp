@@ -62,6 +62,8 @@ public:
   /// Decides, by the actor of the last place.
   void run();
   [[nodiscard]] bool is_released() const noexcept { return released_; }
+  /// The actor goes on.
+  void let_go(aggregate& actor) const noexcept;
 
 private:
   class signal;
@@ -92,6 +94,8 @@ public:
 
   /// By the actor, when its turn comes, and whenever it proceeds. False: it is to pause here.
   [[nodiscard]] bool take_turn(aggregate& actor);
+  /// True once it holds the actor.
+  [[nodiscard]] bool has_reached() const noexcept { return reached_; }
   void settle(outcome&& how) noexcept override;
 
 private:

@@ -1,5 +1,6 @@
 #include "chore_thread.hpp"
 
+#include "at_work.hpp"
 #include "thread_name.hpp"
 
 namespace acta::runtime {
@@ -28,6 +29,7 @@ void chore_thread::stop() noexcept {
 
 void chore_thread::run() noexcept {
   name_this_thread(name_);
+  const at_work here;
   for (;;) {
     // Before the round: what there was to do before stop() is seen by a round after this.
     const bool last = stopping_.load(std::memory_order_seq_cst);

@@ -60,8 +60,16 @@ bool committer::step() noexcept {
 }
 
 bool committer::admit() noexcept {
+  if (try_to_admit())
+    return true;
+  // Some places may be of commands that are not sent after all: see undo_admission().
+  found_full_.store(true, std::memory_order_seq_cst);
+  return try_to_admit();
+}
+
+bool committer::try_to_admit() noexcept {
   const auto limit = static_cast<std::int64_t>(core_.options.max_in_flight);
-  auto now = in_flight_.load(std::memory_order_relaxed);
+  auto now = in_flight_.load(std::memory_order_seq_cst);
   do // not counted and uncounted: others could take that for a full engine, and wait
     if (now >= limit)
       return false;
@@ -98,9 +106,10 @@ void committer::undo_admission() noexcept {
   const auto before = in_flight_.fetch_sub(1, std::memory_order_seq_cst);
   ensure(before >= 1, "it was admitted");
   wake_drain();
-  // Somebody may have found all places taken because of this one. Not else: those who wait for
-  // something other than a place would wake each other with each vain attempt.
-  if (before >= static_cast<std::int64_t>(core_.options.max_in_flight))
+  // If somebody found all places taken it may be for this one. Not else: those who wait for
+  // something other than a place would wake each other, and themselves, with each vain attempt.
+  if (found_full_.load(std::memory_order_seq_cst)
+      && found_full_.exchange(false, std::memory_order_seq_cst))
     made_room();
 }
 

@@ -104,6 +104,7 @@ private:
   void commit(commit_round& round);
   void run_errands(commit_round& round) const;
   void fail_with(const error& why);
+  [[nodiscard]] bool try_to_admit() noexcept;
   void wake_drain() noexcept;
 
   core& core_;
@@ -120,6 +121,7 @@ private:
   std::atomic<int> draining_{0};
   std::atomic<bool> round_wanted_{false};
   std::atomic<std::uint64_t> rounds_begun_{0};
+  std::atomic<bool> found_full_{false}; ///< Somebody found no place since the last that was undone.
   std::atomic<int> waiting_for_room_{0};
   std::mutex room_mutex_;
   std::condition_variable room_;

@@ -1,5 +1,6 @@
 #include "driver.hpp"
 
+#include "at_work.hpp"
 #include "caf/actor_host.hpp"
 
 #include <acta/base/ensure.hpp>
@@ -15,6 +16,7 @@ void driver::add(chore& todo) {
 
 bool driver::run_one() {
   ensure(!std::exchange(running_, true), "no step is taken within a step: a handler must not wait");
+  const at_work here;
   ready_.clear();
   const auto jobs = host_.jobs();
   if (jobs != 0)

@@ -1,5 +1,6 @@
 #include <acta/runtime/engine.hpp>
 
+#include "at_work.hpp"
 #include "atomic_command.hpp"
 #include "caf/actor_host.hpp"
 #include "callers.hpp"
@@ -161,6 +162,8 @@ public:
     const auto* category = core_.find(stream.category());
     if (category == nullptr || category->tag != tag)
       return refuse(category, stream);
+    if (auto may = at_work::check_may_wait(); !may)
+      return failure(may);
     return truncator_->run(*category, stream, removes);
   }
 
@@ -274,9 +277,10 @@ private:
   [[nodiscard]] result<void> while_full(const command_options& options, Attempt attempt) {
     auto sent = attempt();
     const auto full = [&] { return !sent && sent.error().code() == errc::overloaded; };
-    while (driver_ && full() && options.wait_for_room.count() > 0 && driver_->run_one())
+    const bool waits = full() && options.wait_for_room.count() > 0 && !at_work::is_here();
+    while (driver_ && waits && full() && driver_->run_one())
       sent = attempt();
-    if (!driver_ && full() && options.wait_for_room.count() > 0)
+    if (!driver_ && waits)
       sent = core_.committer->try_while_full(options.wait_for_room, attempt);
     if (full())
       core_.overloaded.fetch_add(1, std::memory_order_relaxed);
@@ -294,37 +298,26 @@ private:
 
   [[nodiscard]] result<void> try_to_send(const category_entry& category, const stream_id& stream,
                                          std::unique_ptr<detail::envelope>& command) {
-    if (auto admitted = admit_in_time(); !admitted)
-      return admitted;
-    const auto delivered = registry_->send(category, stream, command);
-    if (delivered == registry::delivery::done)
+    auto delivered = try_to_deliver(category, stream, command);
+    if (!delivered)
+      return failure(delivered);
+    if (*delivered == registry::delivery::done)
       return {};
-    core_.committer->undo_admission();
-    if (delivered == registry::delivery::memory_full) {
-      housekeeper_->wake();
-      return failure(errc::overloaded,
-                     fmt::format("the aggregates in memory take {} bytes, more than an eighth over "
-                                 "engine_options::memory_budget, {}; wait for outcomes",
-                                 core_.aggregate_memory.load(std::memory_order_relaxed),
-                                 core_.options.memory_budget));
-    }
-    return failure(errc::overloaded,
-                   fmt::format("stream {}: {} commands wait for it, as many as "
-                               "engine_options::max_mailbox allows; wait for outcomes",
-                               stream.to_string(category.type->category()),
-                               core_.options.max_mailbox));
+    return no_room(*delivered, core_, category, stream);
   }
 
-  [[nodiscard]] static std::unexpected<error> refuse(const category_entry* category,
-                                                     const stream_id& stream) {
-    if (category == nullptr)
-      return failure(errc::invalid_argument,
-                     fmt::format("stream {}: its category is of no aggregate given to "
-                                 "engine::open<...>",
-                                 stream.to_string()));
-    return failure(errc::invalid_argument,
-                   fmt::format("stream {}: the command is another aggregate's",
-                               stream.to_string(category->type->category())));
+  /// Errors: those that are not of this aggregate alone.
+  [[nodiscard]] result<registry::delivery>
+  try_to_deliver(const category_entry& category, const stream_id& stream,
+                 std::unique_ptr<detail::envelope>& command) {
+    if (auto admitted = admit_in_time(); !admitted)
+      return failure(admitted);
+    const auto delivered = registry_->send(category, stream, command);
+    if (delivered != registry::delivery::done)
+      core_.committer->undo_admission();
+    if (delivered == registry::delivery::memory_full)
+      housekeeper_->wake();
+    return delivered;
   }
 
   void note_schema(event_type_id type, std::span<const std::uint8_t> schema) {
@@ -357,8 +350,11 @@ private:
       return {};
     schemas_.push_back({*event, timer_event_schema()});
     core_.timers = std::make_unique<timer_service>(
-      core_, [this](const auto& category, const auto& stream, auto& timer) {
-        return try_to_send(category, stream, timer);
+      core_, [this](const auto& category, const auto& stream, auto& timer) -> result<bool> {
+        auto delivered = try_to_deliver(category, stream, timer);
+        if (!delivered)
+          return failure(delivered);
+        return *delivered == registry::delivery::done;
       });
     return {};
   }
@@ -508,6 +504,10 @@ std::unexpected<error> engine::not_in_time() {
                  "known what becomes of the command: send it again with the same id");
 }
 
+result<void> engine::check_may_wait() {
+  return at_work::check_may_wait();
+}
+
 void engine::wait(detail::arrival& pending, std::chrono::nanoseconds at_most) {
   implementation_->shared().callers.wait(pending, at_most);
 }
@@ -537,7 +537,10 @@ result<history> engine::read(const stream_id& stream, const storage::log_snapsho
 }
 
 void engine::stop() noexcept {
-  implementation_->stop();
+  if (auto may = at_work::check_may_wait(); !may)
+    implementation_->shared().warn(may.error().code(), "engine::stop(): " + may.error().message());
+  else
+    implementation_->stop();
 }
 
 bool engine::run_one() {

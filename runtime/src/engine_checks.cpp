@@ -2,6 +2,7 @@
 
 #include "cores.hpp"
 
+#include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
 
 #include <fmt/format.h>
@@ -27,6 +28,11 @@ result<void> check_threads(const engine_options& options) {
   const auto cores = usable_cores().size();
   if (options.workers <= cores)
     return {};
+  if (options.workers > limits::max_workers)
+    return failure(errc::invalid_argument,
+                   fmt::format("engine_options::workers is {}; at most {} are started, and 0 "
+                               "starts as many as this process may use cores",
+                               options.workers, limits::max_workers));
   if (options.wait == waiting::spin)
     return failure(errc::invalid_argument,
                    fmt::format("engine_options::wait is spin with {} workers, and this process may "
@@ -79,6 +85,33 @@ result<void> check(const engine_options& options) {
   if (options.clock == nullptr)
     return failure(errc::invalid_argument, "engine_options::clock is null");
   return {};
+}
+
+std::unexpected<error> refuse(const category_entry* category, const stream_id& stream) {
+  if (category == nullptr)
+    return failure(
+      errc::invalid_argument,
+      fmt::format("stream {}: its category is of no aggregate given to engine::open<...>",
+                  stream.to_string()));
+  return failure(errc::invalid_argument,
+                 fmt::format("stream {}: the command is another aggregate's",
+                             stream.to_string(category->type->category())));
+}
+
+std::unexpected<error> no_room(registry::delivery how, const core& shared,
+                               const category_entry& category, const stream_id& stream) {
+  ensure(how != registry::delivery::done, "something is full");
+  if (how == registry::delivery::memory_full)
+    return failure(errc::overloaded,
+                   fmt::format("the aggregates in memory take {} bytes, more than an eighth over "
+                               "engine_options::memory_budget, {}; wait for outcomes",
+                               shared.aggregate_memory.load(std::memory_order_relaxed),
+                               shared.options.memory_budget));
+  return failure(errc::overloaded,
+                 fmt::format("stream {}: {} commands wait for it, as many as "
+                             "engine_options::max_mailbox allows; wait for outcomes",
+                             stream.to_string(category.type->category()),
+                             shared.options.max_mailbox));
 }
 
 } // namespace acta::runtime

@@ -35,7 +35,7 @@ public:
   [[nodiscard]] bool knows_command() const noexcept {
     return of_.find_repeated(*command_) != nullptr;
   }
-  [[nodiscard]] result<void> check_version() const { return of_.check_version(*command_); }
+  [[nodiscard]] result<void> check_conditions() const { return of_.check_conditions(*command_); }
   /// For the user's function, and valid as long as this is.
   [[nodiscard]] detail::atomic_member member() noexcept;
   /// After the function: checks what was emitted, and stages the timers that were set behind it.

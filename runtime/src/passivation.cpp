@@ -13,21 +13,29 @@ namespace acta::runtime {
 
 namespace {
 
-/// Of passivate_after; what is so old is idle. Ticks begin there, so that nothing is older than 0.
+/// Of passivate_after; what is so old is idle. Aggregates keep the lowest 32 bits of a tick, so an
+/// age is the difference of two: right for all that are looked at once in 2^32 ticks.
 constexpr std::uint32_t ticks = 8;
+
+/// Clocks may leap: what is over 2^63 ns ahead counts as before.
+[[nodiscard]] std::int64_t difference(std::int64_t left, std::int64_t right) noexcept {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(left)
+                                   - static_cast<std::uint64_t>(right));
+}
 
 } // namespace
 
 passivation::passivation(core& shared, registry& actors)
-    : core_(shared), registry_(actors), began_ns_(shared.options.clock->now_ns()), age_(ticks),
-      looked_at_(ticks) {
-  core_.tick.store(ticks, std::memory_order_relaxed);
+    : core_(shared), registry_(actors), began_ns_(shared.options.clock->now_ns()), age_(ticks) {}
+
+/// One tick, in ns.
+std::int64_t passivation::step() const noexcept {
+  return std::max<std::int64_t>(1, core_.options.passivate_after.count() / ticks);
 }
 
-std::uint32_t passivation::tick_now() const noexcept {
-  const auto step = core_.options.passivate_after.count() / ticks;
-  const auto passed = core_.options.clock->now_ns() - began_ns_;
-  return ticks + static_cast<std::uint32_t>(passed < 0 ? 0 : passed / (step == 0 ? 1 : step));
+std::int64_t passivation::tick_now() const noexcept {
+  const auto began = began_ns_.load(std::memory_order_relaxed);
+  return difference(core_.options.clock->now_ns(), began) / step();
 }
 
 bool passivation::is_short_of_memory() const noexcept {
@@ -55,19 +63,15 @@ bool passivation::is_due() const noexcept {
     return may_drop();
   return is_worth_a_look()
          || (core_.options.passivate_after.count() != 0
-             && tick_now() > looked_at_.load(std::memory_order_relaxed));
+             && tick_now() != looked_at_.load(std::memory_order_relaxed));
 }
 
 void passivation::choose() {
   if (waits_for_round())
     return;
   ensure(chosen_.empty(), "those chosen before were dropped");
-  if (core_.options.passivate_after.count() != 0) {
-    const auto now = tick_now();
-    core_.tick.store(now, std::memory_order_relaxed);
-    if (now > looked_at_.exchange(now, std::memory_order_relaxed))
-      registry_.choose_idle(now - ticks, std::numeric_limits<std::int64_t>::max(), chosen_);
-  }
+  if (core_.options.passivate_after.count() != 0)
+    look_for_idle();
   if (is_worth_a_look())
     choose_for_memory();
   if (chosen_.empty())
@@ -75,6 +79,21 @@ void passivation::choose() {
   // The round that is under way may have passed by what they staged last; the next will not.
   wanted_round_.store(core_.committer->rounds_begun() + 1, std::memory_order_seq_cst);
   core_.committer->want_round();
+}
+
+void passivation::look_for_idle() {
+  const auto before = looked_at_.load(std::memory_order_relaxed);
+  const auto now = tick_now();
+  if (now < before) { // the clock was set back: ticks go on from where they were
+    began_ns_.store(difference(core_.options.clock->now_ns(), before * step()),
+                    std::memory_order_relaxed);
+    return;
+  }
+  const auto tick = static_cast<std::uint32_t>(now);
+  core_.tick.store(tick, std::memory_order_relaxed);
+  looked_at_.store(now, std::memory_order_relaxed);
+  if (now != before)
+    registry_.choose_idle(tick, ticks, std::numeric_limits<std::int64_t>::max(), chosen_);
 }
 
 /// The least used first, as far as they can be told apart: by the tick of their last command.
@@ -86,7 +105,7 @@ void passivation::choose_for_memory() {
   const auto now = core_.tick.load(std::memory_order_relaxed);
   for (age_ = std::min(age_ + 1, ticks);; --age_) {
     const auto before = chosen_.size();
-    registry_.choose_idle(now - age_, wanted, chosen_);
+    registry_.choose_idle(now, age_, wanted, chosen_);
     for (auto i = before; i < chosen_.size(); ++i)
       wanted -= chosen_[i].actor->memory_bytes.load(std::memory_order_relaxed);
     if (wanted <= 0 || age_ == 0)

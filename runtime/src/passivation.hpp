@@ -43,14 +43,16 @@ public:
 private:
   [[nodiscard]] bool is_worth_a_look() const noexcept;
   void rest(std::int64_t after_search_ns) noexcept;
-  [[nodiscard]] std::uint32_t tick_now() const noexcept;
+  [[nodiscard]] std::int64_t step() const noexcept;
+  [[nodiscard]] std::int64_t tick_now() const noexcept;
+  void look_for_idle();
   void choose_for_memory();
 
   core& core_;
   registry& registry_;
-  std::int64_t began_ns_; ///< On the engine's clock: ticks count from here.
-  std::uint32_t age_;     ///< In ticks: as idle as this was enough when memory was short last.
-  std::atomic<std::uint32_t> looked_at_; ///< The tick when idle ones were looked for last.
+  std::atomic<std::int64_t> began_ns_; ///< On the engine's clock: ticks count from here.
+  std::uint32_t age_; ///< In ticks: as idle as this was enough when memory was short last.
+  std::atomic<std::int64_t> looked_at_{0}; ///< The tick when idle ones were looked for last.
   std::vector<finished_actor> chosen_;
   std::atomic<std::uint64_t> wanted_round_{0}; ///< 0: none is chosen.
   // After a search for memory that found all of them busy the next one waits: until then, by

@@ -30,10 +30,10 @@ void arrival::park(std::chrono::nanoseconds at_most) noexcept {
   }
   const auto start = std::chrono::steady_clock::now();
   while (!has_arrived()) {
-    const auto left = at_most - (std::chrono::steady_clock::now() - start);
-    if (left.count() <= 0)
+    const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - start;
+    if (at_most <= passed) // in this order: it may be any negative time
       return;
-    futex_wait_for(state_, parked, left);
+    futex_wait_for(state_, parked, at_most - passed);
   }
 }
 

@@ -45,6 +45,12 @@ public:
     return true;
   }
 
+  /// True if enter() will let it in, as it waited.
+  [[nodiscard]] bool has_granted(const mailbox& actor) {
+    const std::lock_guard guard(mutex_);
+    return std::ranges::find(granted_, &actor) != granted_.end();
+  }
+
   /// Gives the permit to who waits longest.
   void leave() {
     mailbox* next = nullptr;

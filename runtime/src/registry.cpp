@@ -23,8 +23,9 @@ registry::delivery registry::send(const category_entry& category, const stream_i
       && !in.of.contains(stream, hash))
     return delivery::memory_full;
   auto& to = find_or_start(in, category, stream, hash);
-  // Relaxed: a number read late only tells of more that wait than there are.
-  if (to.sent - to.handled.load(std::memory_order_relaxed) >= core_.options.max_mailbox)
+  // A number read late only tells of more that wait than there are; but who waits for room tries
+  // after he said so, and is to find what atomic_command::let_go() made.
+  if (to.sent - to.handled.load(std::memory_order_seq_cst) >= core_.options.max_mailbox)
     return delivery::mailbox_full;
   ++to.sent;
   to.deliver(std::move(command));
@@ -110,14 +111,14 @@ void registry::drop(std::span<const finished_actor> finished, bool chosen) {
 }
 
 /// Goes on where it stopped, so that all have their turn.
-void registry::choose_idle(std::uint32_t oldest, std::int64_t wanted,
+void registry::choose_idle(std::uint32_t now, std::uint32_t age, std::int64_t wanted,
                            std::vector<finished_actor>& chosen) {
   for (std::size_t i = 0; i < shards_.size() && wanted > 0; ++i) {
     auto& in = shards_[next_shard_];
     next_shard_ = (next_shard_ + 1) % shards_.size();
     const std::lock_guard guard(in.mutex);
     for (auto* one : in.of) {
-      if (one->used_at.load(std::memory_order_relaxed) > oldest
+      if (now - one->used_at.load(std::memory_order_relaxed) < age
           || one->announced.load(std::memory_order_relaxed) != 0
           || one->chosen
           // In this order: see mailbox::busy.

@@ -51,10 +51,11 @@ public:
   /// indexed: the next command loads them. One thread.
   void drop_idle(std::span<const finished_actor> finished);
 
-  /// Looks for idle actors that nobody used since the tick `oldest`, or used at it, until their
+  /// Looks for idle actors that nobody used for `age` ticks before the tick `now`, until their
   /// memory sums up to `wanted`, and marks them as chosen. An actor that is chosen has nothing to
   /// come: all it was sent is staged. One thread, that of drop_idle().
-  void choose_idle(std::uint32_t oldest, std::int64_t wanted, std::vector<finished_actor>& chosen);
+  void choose_idle(std::uint32_t now, std::uint32_t age, std::int64_t wanted,
+                   std::vector<finished_actor>& chosen);
   /// As drop_idle(), for those that were chosen.
   void drop_chosen(std::span<const finished_actor> chosen);
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
+#include <utility>
 
 namespace acta::runtime {
 
@@ -16,6 +18,8 @@ namespace {
 
 /// How long it waits for room in the engine before it looks at what is new.
 constexpr std::chrono::milliseconds wait_for_room{10};
+/// Timers whose aggregates have no room, after which it waits for some before it tries others.
+constexpr int refused_at_a_time = 64;
 
 /// Doubled with each attempt, up to the limit.
 [[nodiscard]] std::chrono::nanoseconds backoff(std::uint32_t attempts) noexcept {
@@ -23,6 +27,12 @@ constexpr std::chrono::milliseconds wait_for_room{10};
   const std::chrono::nanoseconds doubled =
     limits::first_timer_backoff * (1U << std::min(attempts - 1, most_doublings));
   return std::min<std::chrono::nanoseconds>(doubled, limits::max_timer_backoff);
+}
+
+/// The end of time, if it were past that.
+[[nodiscard]] std::int64_t later(std::int64_t now_ns, std::chrono::nanoseconds by) noexcept {
+  constexpr auto last = std::numeric_limits<std::int64_t>::max();
+  return now_ns > last - by.count() ? last : now_ns + by.count();
 }
 
 } // namespace
@@ -103,9 +113,11 @@ std::chrono::nanoseconds timer_service::look_again_after() const noexcept {
   if (is_told_of_moves_.load(std::memory_order_relaxed) || stopped_ || queue_.empty()
       || under_way_ == limits::max_timers_under_way) // until one of them ends
     return std::chrono::nanoseconds::max();
-  const std::chrono::nanoseconds left(queue_.begin()->first.at_ns - core_.options.clock->now_ns());
-  return std::clamp<std::chrono::nanoseconds>(left, std::chrono::microseconds(1),
-                                              limits::max_timer_sleep);
+  const auto now = core_.options.clock->now_ns();
+  const auto at = queue_.begin()->first.at_ns;
+  if (at <= now)
+    return std::chrono::microseconds(1);
+  return std::chrono::nanoseconds(std::min(at, later(now, limits::max_timer_sleep)) - now);
 }
 
 bool timer_service::has_due() const noexcept {
@@ -217,7 +229,7 @@ void timer_service::try_again(const stream_id& stream, entry& one, const error& 
                          "{}",
                          stream.to_string(category->type->category()), one.id.value(), one.attempts,
                          after.count() / 1'000'000, why.message()));
-  enqueue(stream, one, core_.options.clock->now_ns() + after.count());
+  enqueue(stream, one, later(core_.options.clock->now_ns(), after));
 }
 
 /// False if nothing is due, or nothing had room: then it is due again at once, but whoever stops
@@ -236,26 +248,45 @@ bool timer_service::send_due() {
 
 /// errc::overloaded if there was no room for all.
 result<void> timer_service::send_all_due() {
-  while (has_due()) {
-    const auto [stream, id] = queue_.begin()->second;
-    auto& timers = all_.at(*stream);
-    const auto which = std::ranges::find(timers, id, &entry::id);
-    ensure(which != timers.end() && which->is_queued, "what is queued is pending");
-    const auto& category = *type_of(*stream);
-    std::unique_ptr<detail::envelope> command =
-      std::make_unique<timer_command>(*category.type, *stream, id, which->due_ns, *this);
-    const auto sent = send_(category, *stream, command);
+  const auto new_places = next_number_;
+  int refused = 0;
+  while (has_due() && queue_.begin()->first.number < new_places && refused < refused_at_a_time) {
+    auto sent = send_first();
     if (!sent && sent.error().code() == errc::overloaded)
-      return sent;
+      return failure(sent);
     if (!sent) {
       stopped_ = true;
       return {};
     }
-    put_aside(*which);
-    which->is_under_way = true;
-    ++under_way_;
+    refused += *sent ? 0 : 1;
   }
+  if (refused != 0)
+    return failure(errc::overloaded, "aggregates whose timers are due have no room");
   return {};
+}
+
+/// False if its aggregate has no room: then it goes behind all that are due, which are others'.
+/// Errors: the engine's.
+result<bool> timer_service::send_first() {
+  const auto [stream, id] = queue_.begin()->second;
+  auto& timers = all_.at(*stream);
+  const auto which = std::ranges::find(timers, id, &entry::id);
+  ensure(which != timers.end() && which->is_queued, "what is queued is pending");
+  const auto& category = *type_of(*stream);
+  std::unique_ptr<detail::envelope> command =
+    std::make_unique<timer_command>(*category.type, *stream, id, which->due_ns, *this);
+  const auto sent = send_(category, *stream, command);
+  if (!sent)
+    return sent;
+  const auto at = which->place.at_ns;
+  put_aside(*which);
+  if (!*sent) {
+    enqueue(*stream, *which, std::max(at, core_.options.clock->now_ns()));
+    return false;
+  }
+  which->is_under_way = true;
+  ++under_way_;
+  return true;
 }
 
 /// With the lock.

@@ -49,8 +49,9 @@ struct loaded_timers {
 /// Durability: the log's. The checkpoint saves time when a store is opened.
 class timer_service final : public chore, public timer_sender, public clock::listener {
 public:
-  /// Sends a command, or leaves it and says why it cannot be.
-  using sender = std::function<result<void>(const category_entry&, const stream_id&,
+  /// Sends a command; or else leaves it: false if its aggregate alone has no room for it, an error
+  /// if the engine takes none.
+  using sender = std::function<result<bool>(const category_entry&, const stream_id&,
                                             std::unique_ptr<detail::envelope>&)>;
 
   timer_service(core& shared, sender send);
@@ -119,6 +120,7 @@ private:
   [[nodiscard]] bool has_due() const noexcept;
   [[nodiscard]] bool send_due();
   [[nodiscard]] result<void> send_all_due();
+  [[nodiscard]] result<bool> send_first();
   [[nodiscard]] bool wants_checkpoint() const noexcept;
   [[nodiscard]] bool wants_checkpoint_now() const noexcept;
   void save_checkpoint();

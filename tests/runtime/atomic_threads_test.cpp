@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 namespace acta::tests {
 namespace {
 
+using namespace std::chrono_literals;
 using domain::decision;
 using runtime::atomic;
 using runtime::engine;
@@ -128,6 +130,22 @@ TEST_F(atomic_threads_test, never_deadlocks_nor_loses_anything_among_threads) {
     }
     EXPECT_EQ(stored, total);
   }
+}
+
+TEST_F(atomic_threads_test, makes_room_in_the_mailbox_of_what_it_held) {
+  const auto e = open({.workers = 1, .max_mailbox = 1});
+  for (int round = 0; round < 200; ++round) {
+    ASSERT_TRUE(e->tell_all(
+      atomic(part<counter>(1)),
+      [](auto& one) -> decision {
+        add_to(one, 1);
+        return domain::accept();
+      },
+      [](auto&&) {}, {.wait_for_room = 1h}));
+    ASSERT_TRUE(e->tell<counter>(1, add{1}, [](auto&&) {}, {.wait_for_room = 1h}));
+  }
+  e->stop();
+  EXPECT_EQ(log->tail(), log_position(400));
 }
 
 TEST_F(atomic_threads_test, works_where_the_worker_commits) {

@@ -1,4 +1,5 @@
 // What a caller may ask of one command: a reply, a condition, a deadline, when it is answered.
+#include "../support/counter.hpp"
 #include "../support/log_doubles.hpp"
 #include "../support/scratch_directory.hpp"
 #include "../support/wallet.hpp"
@@ -14,10 +15,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <latch>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -184,6 +188,9 @@ TEST_F(commands_test, are_waited_for_no_longer_than_asked) {
   const auto late = e->ask<wallet>(1, put_in{7}, {.wait_for_outcome = 1ms});
   ASSERT_FALSE(late.has_value());
   EXPECT_EQ(late.error().code(), errc::timed_out);
+  const auto longest_ago = std::chrono::nanoseconds::min();
+  EXPECT_EQ(e->ask<wallet>(2, put_in{7}, {.wait_for_outcome = longest_ago}).error().code(),
+            errc::timed_out);
   faults_->release_commits();
   const auto next = e->ask<wallet>(1, put_in{1}, {.wait_for_outcome = 1h});
   ASSERT_TRUE(next.has_value());
@@ -311,6 +318,116 @@ TEST_F(commands_test, pass_the_interceptors_there_and_back) {
   EXPECT_EQ(refused.error().message(), "outer: too much at once");
   EXPECT_EQ(seen, (std::vector<std::string>{"outer before wallet", "outer refused wallet/1"}));
   EXPECT_EQ(wallet::decisions, decisions);
+}
+
+TEST_F(commands_test, are_intercepted_to_the_end_though_their_actor_is_gone) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    std::vector<std::string> seen;
+    noting all("all", seen);
+    const auto e = *engine::open<counter>(storage::make_memory_log(),
+                                          {.deterministic_seed = seed, .interceptors = {&all}});
+    const runtime::command_options once{.id = command_id::of(1, 1)};
+    ASSERT_TRUE(e->ask<counter>(7, add{2}, once)); // closed: its actor is dropped
+    e->run_until_idle();
+    const auto again = e->ask<counter>(7, add{2}, once);
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->repeat);
+    ASSERT_EQ(seen.size(), 4U);
+    EXPECT_EQ(seen[3], "all after wallet/7") << "which names the category itself";
+  }
+}
+
+TEST_F(commands_test, are_intercepted_to_the_end_though_their_actor_goes_before_the_sync) {
+  constexpr std::uint64_t many = 600; // more than the housekeeper makes a visit for
+  std::vector<std::string> seen;
+  noting all("all", seen);
+  const auto by = std::make_shared<unsynced_log::state>();
+  const auto e = *engine::open<counter>(std::make_unique<unsynced_log>(log, by),
+                                        {.workers = 1, .interceptors = {&all}});
+  std::atomic<std::uint64_t> answered = 0;
+  for (std::uint64_t key = 0; key < many; ++key)
+    ASSERT_TRUE(e->tell<counter>(key, add{2}, [&](auto&&) { ++answered; },
+                                 {.answered = acknowledgement::durable}));
+  while (e->counters().passivated == 0 || log->tail() != log_position(many))
+    std::this_thread::yield();
+  EXPECT_EQ(answered, 0U);
+  by->sync_up_to(log->tail());
+  e->stop();
+  EXPECT_EQ(answered, many);
+  const std::set<std::string> different(seen.begin(), seen.end());
+  EXPECT_EQ(different.size(), many + 1) << "each stream once, and `before`";
+}
+
+TEST_F(commands_test, that_are_durable_are_told_so_though_a_later_commit_failed) { // I1
+  const auto by = std::make_shared<unsynced_log::state>();
+  const auto e = *engine::open<wallet>(
+    storage::make_faulty_log(std::make_shared<unsynced_log>(log, by), faults_), {.workers = 1});
+  std::optional<outcome> first;
+  ASSERT_TRUE(e->tell<wallet>(1, wallet::command(put_in{1}), [&](auto&& how) { first = how; },
+                              {.answered = acknowledgement::durable}));
+  ASSERT_TRUE(e->ask<wallet>(2, put_in{1})) << "committed behind it";
+  const auto durable = log->tail();
+  faults_->fail_next_commit();
+  EXPECT_EQ(e->ask<wallet>(3, put_in{1}).error().code(), errc::commit_failed);
+  by->sync_up_to(durable);
+  e->stop();
+  ASSERT_TRUE(first.has_value());
+  ASSERT_TRUE(first->has_value()) << first->error().message();
+  EXPECT_EQ((*first)->position, log_position(1));
+}
+
+TEST_F(commands_test, that_wait_for_room_are_told_when_the_engine_stops) {
+  for (int round = 0; round < 100; ++round) {
+    const auto e = open({.workers = 1, .max_in_flight = 1});
+    faults_->hold_commits();
+    ASSERT_TRUE(e->tell<wallet>(1, put_in{1}, [](auto&&) {}));
+    faults_->wait_for_held_commit();
+    const std::jthread other([&](const std::stop_token& end) { // takes places for a moment
+      while (!end.stop_requested())
+        (void)e->tell<wallet>(2, put_in{1}, [](auto&&) {});
+    });
+    const std::jthread stopping([&] { e->stop(); });
+    const std::jthread waiting([&] {
+      const auto sent = e->tell<wallet>(3, put_in{1}, [](auto&&) {}, {.wait_for_room = 1h});
+      EXPECT_TRUE(sent || sent.error().code() == errc::engine_stopped);
+    });
+    faults_->release_commits();
+  }
+}
+
+TEST_F(commands_test, do_not_wait_where_the_engine_would_wait_for_itself) {
+  for (const auto seed : {std::optional<std::uint64_t>(), std::optional<std::uint64_t>(1)}) {
+    log = storage::make_memory_log();
+    std::vector<errc> warnings;
+    const auto e = open({.workers = 1,
+                         .deterministic_seed = seed,
+                         .max_in_flight = 1,
+                         .warning = [&](const error& one) { warnings.push_back(one.code()); }});
+    std::vector<errc> refused;
+    const auto note = [&](const auto& how) {
+      refused.push_back(how ? errc{} : how.error().code());
+    };
+    std::latch told(1);
+    ASSERT_TRUE(e->tell<wallet>(
+      1, put_in{1},
+      [&](auto&&) {
+        note(e->ask<wallet>(2, put_in{1}));
+        note(e->ask_all(runtime::atomic(runtime::part<wallet>(2)),
+                        [](auto&) -> domain::decision { return domain::accept(); }));
+        note(e->remove<wallet>(2));
+        note(e->tell<wallet>(2, put_in{1}, [](auto&&) {}, {.wait_for_room = 1h}));
+        e->stop();
+        told.count_down();
+      },
+      {.wait_for_room = 1h}));
+    e->run_until_idle();
+    told.wait();
+    EXPECT_EQ(refused, (std::vector{errc::invalid_argument, errc::invalid_argument,
+                                    errc::invalid_argument, errc::overloaded}));
+    EXPECT_EQ(warnings, (std::vector{errc::invalid_argument})) << "of stop()";
+    EXPECT_EQ(e->ask<wallet>(2, put_in{1}, {.wait_for_room = 1h})->version, stream_version(1))
+      << "nothing was sent, and it goes on";
+  }
 }
 
 TEST_F(commands_test, are_timed_in_all_stages) {

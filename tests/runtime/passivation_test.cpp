@@ -63,6 +63,36 @@ TEST_F(passivation_test, drops_aggregates_that_had_no_command_for_long) { // G14
   EXPECT_EQ(e->counters().aggregate_memory, 0U);
 }
 
+TEST_F(passivation_test, goes_on_when_32_bits_of_time_have_passed) {
+  constexpr std::int64_t tick = 100;
+  const auto e = open({.deterministic_seed = 1, .passivate_after = 8 * tick * 1ns, .clock = &time});
+  time.advance_ns((std::int64_t{1} << 32U) * tick - 20 * tick);
+  run_until_idle(*e);
+  for (int i = 0; i < 4; ++i) { // before, at and after the end of the tick's bits
+    ASSERT_TRUE(e->ask<wallet>(1, put_in{1}));
+    time.advance_ns(7 * tick);
+    run_until_idle(*e);
+    EXPECT_EQ(e->counters().live_aggregates, 1U) << i;
+    time.advance_ns(3 * tick);
+    run_until_idle(*e);
+    EXPECT_EQ(e->counters().live_aggregates, 0U) << i;
+  }
+}
+
+TEST_F(passivation_test, goes_on_when_the_clock_was_set_back_or_leaps) {
+  const auto e = open({.deterministic_seed = 1, .passivate_after = 800ns, .clock = &time});
+  const std::int64_t hour = std::chrono::nanoseconds(1h).count();
+  for (const auto leap : {hour, -2 * hour, INT64_MAX, -hour, INT64_MAX, INT64_MIN}) {
+    ASSERT_TRUE(e->ask<wallet>(1, put_in{1}));
+    time.advance_ns(leap);
+    run_until_idle(*e);
+    ASSERT_TRUE(e->ask<wallet>(1, put_in{1}));
+    time.advance_ns(900);
+    run_until_idle(*e);
+    EXPECT_EQ(e->counters().live_aggregates, 0U) << leap;
+  }
+}
+
 TEST_F(passivation_test, drops_idle_aggregates_by_the_wall_clock_while_nothing_happens) {
   const auto e = open({.passivate_after = 1ms});
   for (std::uint64_t key = 0; key < 10; ++key)

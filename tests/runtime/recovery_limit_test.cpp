@@ -17,6 +17,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace acta::tests {
@@ -60,6 +61,7 @@ struct slow {
 
   struct put {
     std::int64_t amount = 1;
+    std::latch* until = nullptr; ///< It is decided no sooner.
   };
   struct state {
     std::int64_t sum = 0;
@@ -68,6 +70,8 @@ struct slow {
   using events = domain::event_list<added>;
 
   static domain::decision decide(const state&, const put& c, domain::emitter<slow>& out) {
+    if (c.until != nullptr)
+      c.until->wait();
     if (c.amount != 0)
       out.emit<added>([&](auto& b) { return Createadded(b, c.amount); });
     return domain::accept();
@@ -177,6 +181,47 @@ TEST_F(recovery_limit_test, goes_on_when_a_caller_waits_no_longer) { // G134
   EXPECT_EQ(e->ask<slow>(1, slow::put{0})->version, stream_version(2));
   EXPECT_EQ(e->counters().recoveries, 1U);
   EXPECT_EQ(e->counters().recovery_failures, 0U);
+}
+
+/// Its actor is dropped before its last turn, for which it must not wait: nobody holds it then.
+TEST_F(recovery_limit_test, does_not_keep_what_an_atomic_command_could_not_load_waiting) {
+  constexpr std::size_t workers = 3;
+  constexpr std::uint64_t failing = 5;
+  auto e = open({.workers = workers, .max_recoveries = 1});
+  const auto home = [&](std::uint64_t key) {
+    return (stream_hash(e->stream<slow>(key)) >> 32U) % workers;
+  };
+  const auto next_at = [&](std::size_t where, std::uint64_t key) {
+    while (home(key) % workers != where % workers)
+      ++key;
+    return key;
+  };
+  const auto busy = next_at(home(failing), 1'000);
+  std::latch go_on(1);
+  std::latch refused(1);
+  ASSERT_TRUE(e->tell_all(
+    runtime::atomic(runtime::part<slow>(failing)),
+    [](auto&) -> domain::decision { return domain::accept(); },
+    [&](auto&& how) { // before its actor goes on, whose worker is busy from here on
+      EXPECT_FALSE(how);
+      EXPECT_TRUE(e->tell<slow>(busy, slow::put{0, &go_on}, [](outcome&&) {}));
+      refused.count_down();
+    }));
+  refused.wait();
+  gauge_.set(false);
+  ASSERT_TRUE(e->tell<slow>(next_at(home(failing) + 1, 6), slow::put{0}, [](outcome&&) {}));
+  gauge_.wait_for(1); // it has the only permit
+  constexpr std::uint64_t worth_a_visit = 256;
+  for (std::uint64_t key = 1'000, sent = 0; sent <= worth_a_visit; ++sent) {
+    key = next_at(home(failing) + 2, key + 1);
+    ASSERT_TRUE(e->tell<slow>(key, slow::put{0}, [](outcome&&) {})); // empty, and so dropped
+  }
+  while (e->counters().passivated < worth_a_visit) // that which failed among them
+    std::this_thread::yield();
+  go_on.count_down();
+  EXPECT_EQ(e->ask<slow>(busy, slow::put{0})->version, stream_version(0)) << "its turn has passed";
+  gauge_.set(true);
+  EXPECT_EQ(e->ask<slow>(failing, slow::put{0}).error().code(), errc::handler_failed);
 }
 
 TEST_F(recovery_limit_test, refuses_to_load_none) {

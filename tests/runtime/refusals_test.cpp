@@ -197,6 +197,10 @@ TEST_F(refusals_test, refuses_unusable_options_and_doubled_categories) {
                                                  {.repeat_window = limits::max_repeat_window + 1});
   ASSERT_FALSE(endless.has_value());
   EXPECT_NE(endless.error().message().find("repeat_window"), std::string::npos);
+  const auto crowded = engine::open<limit_order>(std::make_unique<storage::forwarding_log>(log),
+                                                 {.workers = limits::max_workers + 1});
+  ASSERT_FALSE(crowded.has_value());
+  EXPECT_NE(crowded.error().message().find("at most 1024"), std::string::npos);
   const auto twice =
     engine::open<limit_order, limit_order>(std::make_unique<storage::forwarding_log>(log));
   ASSERT_FALSE(twice.has_value());

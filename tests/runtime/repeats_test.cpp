@@ -1,6 +1,8 @@
 // Acta's rule of repeats (I8): a command id says of itself that it was handled, for one aggregate.
 #include "../support/atomic_fixture.hpp"
 
+#include <acta/base/clock.hpp>
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -68,6 +70,26 @@ TEST_F(repeats_test, are_an_aggregates_own) { // I8
   ASSERT_TRUE(other);
   EXPECT_FALSE(other->repeat);
   EXPECT_EQ(log->tail(), log_position(2));
+}
+
+TEST_F(repeats_test, are_known_after_their_deadline) { // I8
+  manual_clock time{1'000'000};
+  const auto e = open({.clock = &time});
+  const runtime::command_options once{.id = command_id::of(1, 1), .deadline_ns = 2'000'000};
+  const auto first = e->ask<counter>(1, add{1}, once);
+  const runtime::command_options both{.id = command_id::of(1, 2), .deadline_ns = 2'000'000};
+  const auto parts = runtime::atomic(runtime::part<counter>(1), runtime::part<counter>(2));
+  ASSERT_TRUE(first && e->ask_all(parts, moving(1), both));
+  time.advance_ns(5'000'000);
+  expect_first(e->ask<counter>(1, add{1}, once), *first);
+  const auto again = e->ask_all(parts, moving(1), both);
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_TRUE(again->repeat);
+  runtime::command_options other{.id = command_id::of(1, 3), .deadline_ns = 2'000'000};
+  EXPECT_EQ(e->ask<counter>(1, add{1}, other).error().code(), errc::expired) << "that is none";
+  EXPECT_EQ(e->ask_all(parts, moving(0), other).error().code(), errc::expired);
+  other.deadline_ns = 6'000'001;
+  EXPECT_TRUE(e->ask<counter>(1, add{1}, other)) << "and was not remembered";
 }
 
 TEST_F(repeats_test, of_what_was_refused_are_decided_anew) { // B45

@@ -1,6 +1,7 @@
 // Timers of aggregates: when they fire, and that they fire once, whatever happens.
 #include "../support/alarm_fixture.hpp"
 #include "../support/counter.hpp"
+#include "../support/log_doubles.hpp"
 
 #include <acta/runtime/interceptor.hpp>
 #include <acta/storage/faulty_log.hpp>
@@ -379,6 +380,52 @@ TEST_P(firing_test, goes_on_while_the_engine_has_hardly_any_room) {
   now.advance_ns(1'000);
   wait_for_rings(many);
   EXPECT_EQ(rung().size(), many);
+}
+
+TEST_P(firing_test, goes_on_while_one_aggregate_has_no_room) {
+  struct holding final : runtime::interceptor {
+    result<void> before(const runtime::command_view&) override {
+      at.pass();
+      return {};
+    }
+    gate at;
+  } held;
+  open_with_threads({.workers = 2, .max_mailbox = 1, .interceptors = {&held}});
+  const auto home = [&](std::uint64_t key) {
+    return (stream_hash(engine->stream<alarm>(key)) >> 32U) % 2;
+  };
+  std::uint64_t other = 8; // on the other worker
+  while (home(other) == home(7))
+    ++other;
+  ASSERT_TRUE(set(7, bell::first, 2'000));
+  ASSERT_TRUE(set(other, bell::second, 3'000));
+  held.at.close();
+  for (int i = 0; i < 2; ++i) { // one in hand, and one that waits
+    ASSERT_TRUE(engine->tell<alarm>(7, set_bell{bell::third, 9'000}, [](auto&&) {}));
+    held.at.wait_for_arrival();
+  }
+  now.advance_ns(3'000);
+  wait_for_rings(1);
+  EXPECT_EQ(rung(), (rings{{other, 2, 4'000}}));
+  held.at.open();
+  wait_for_rings(2);
+  EXPECT_EQ(rung().back(), (ring{7, 1, 4'000}));
+  TearDown(); // before the interceptor
+}
+
+TEST_P(timers_test, is_tried_again_at_the_end_of_time) {
+  open();
+  now.advance_ns(INT64_MAX - 1'000 - now.now_ns());
+  alarm::throws = true;
+  ASSERT_TRUE(set(7, bell::throwing, 5));
+  engine->run_until_idle();
+  alarm::throws = false;
+  now.advance_ns(999);
+  engine->run_until_idle();
+  EXPECT_EQ(rung(), rings{});
+  now.advance_ns(1);
+  engine->run_until_idle();
+  EXPECT_EQ(rung(), (rings{{7, 10, INT64_MAX}}));
 }
 
 TEST_P(firing_test, is_done_once_by_one_engine_after_the_other) {

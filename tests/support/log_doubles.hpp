@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -79,6 +80,37 @@ private:
            && std::string_view(name.data()) == "acta.indexer";
   }
 
+  std::shared_ptr<state> by_;
+};
+
+/// At durability `process`, and synced when the test says so.
+class unsynced_log final : public storage::forwarding_log {
+public:
+  class state {
+  public:
+    void sync_up_to(log_position position) {
+      synced_ = position.value();
+      const std::lock_guard guard(mutex_);
+      listener_(position);
+    }
+
+  private:
+    friend class unsynced_log;
+    std::mutex mutex_;
+    sync_listener listener_;
+    std::atomic<std::uint64_t> synced_{0};
+  };
+  unsynced_log(std::shared_ptr<storage::event_log> to, std::shared_ptr<state> by)
+      : forwarding_log(std::move(to)), by_(std::move(by)) {}
+
+  storage::durability durability() const noexcept override { return storage::durability::process; }
+  log_position synced_tail() const noexcept override { return log_position(by_->synced_.load()); }
+  void on_sync(const sync_listener& listener) override {
+    const std::lock_guard guard(by_->mutex_);
+    by_->listener_ = listener;
+  }
+
+private:
   std::shared_ptr<state> by_;
 };
 

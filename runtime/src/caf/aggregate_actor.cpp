@@ -166,9 +166,16 @@ caf::mailbox_element_ptr aggregate_actor::pop() noexcept {
   return first;
 }
 
+/// True if an atomic command holds this. Then it loads nothing any more, though it may have failed
+/// to; and it must not pause again, as its last turn may come when the registry has dropped it.
+bool aggregate_actor::is_held() noexcept {
+  return &waiting_->content() == &hold_content()
+         && static_cast<hold_element&>(*waiting_).look().has_reached();
+}
+
 /// False if the actor pauses before it.
 bool aggregate_actor::handle_next(caf::execution_unit* unit) {
-  const auto permit = ask_to_load();
+  const auto permit = may_have_to_wait() && !is_held() ? ask_to_load() : loading_permit();
   if (!permit)
     return false;
   auto element = pop();

@@ -65,6 +65,7 @@ private:
   void fetch() noexcept;
   [[nodiscard]] caf::mailbox_element_ptr pop() noexcept;
   void schedule(caf::execution_unit* unit);
+  [[nodiscard]] bool is_held() noexcept;
   [[nodiscard]] bool handle_next(caf::execution_unit* unit);
   void handle_message(caf::mailbox_element_ptr element, caf::execution_unit* unit);
 

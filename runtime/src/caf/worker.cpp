@@ -1,5 +1,6 @@
 #include "worker.hpp"
 
+#include "../at_work.hpp"
 #include "../cores.hpp"
 #include "../prefetch.hpp"
 #include "../thread_name.hpp"
@@ -24,6 +25,7 @@ worker::~worker() {
 void worker::start() {
   thread_ = std::thread([this] {
     name_this_thread("acta.worker");
+    const at_work here;
     if (settings_.core && !pin_this_thread(*settings_.core) && settings_.not_pinned)
       settings_.not_pinned(*settings_.core);
     system().thread_started();

@@ -57,6 +57,10 @@ inline constexpr std::size_t max_commit_size = std::size_t{64} << 20U;
 /// errc::overloaded. At 1,000,000 commands/s this is 65 ms of work.
 inline constexpr std::size_t default_max_in_flight = std::size_t{1} << 16U;
 
+/// The most engine_options::workers may be: threads far beyond any machine's cores, at which a
+/// system may not give more. More is refused: errc::invalid_argument.
+inline constexpr unsigned max_workers = 1'024;
+
 /// Commands that wait for one aggregate, by default; one more is refused: errc::overloaded. A
 /// quarter of what may be in flight, so that one busy aggregate leaves room for others.
 inline constexpr std::size_t default_max_mailbox = default_max_in_flight / 4;

@@ -31,10 +31,12 @@ struct command_options {
   expected_version expected = expected_version::any();
   acknowledgement answered = acknowledgement::committed;
   /// On the engine's clock, in ns since 1970-01-01T00:00:00Z: a command that has not reached
-  /// decide() by then is refused with errc::expired. 0: none.
+  /// decide() by then is refused with errc::expired. 0: none. A repeat gets its first receipt all
+  /// the same: so who timed out, and sends the command again as it was, learns that it happened.
   std::int64_t deadline_ns = 0;
   /// How long the caller's thread waits, at most, where the engine or the aggregate has no room,
-  /// before errc::overloaded. A command's place in the order is taken when there is room.
+  /// before errc::overloaded. A command's place in the order is taken when there is room. Where
+  /// engine::ask() is refused, as in an outcome handler, nothing waits.
   std::chrono::nanoseconds wait_for_room{0};
   /// How long ask() waits for the outcome, at most, before errc::timed_out. Not for tell().
   std::chrono::nanoseconds wait_for_outcome = std::chrono::nanoseconds::max();

@@ -94,8 +94,9 @@ public:
                 options);
   }
 
-  /// As tell(), and waits for the outcome, for command_options::wait_for_outcome at most. Not from
-  /// an outcome handler or an actor: it blocks.
+  /// As tell(), and waits for the outcome, for command_options::wait_for_outcome at most. From an
+  /// outcome handler, an aggregate or an actor of this engine that is errc::invalid_argument, and
+  /// nothing is sent: it would wait for itself.
   template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
     requires domain::command_of<Command, Aggregate>
   [[nodiscard]] outcome_for<Command> ask(const stream_id& stream, Command command,
@@ -194,8 +195,8 @@ public:
   /// to truncate. Errors: those of ask() and of the index; too_large for a state over the limit of
   /// an event, limits::max_payload_size; handler_failed if save() throws.
   ///
-  /// Blocks: for a commit, and until the index has the log. Any thread, but not from
-  /// an outcome handler or an actor. Those of one stream wait for one another. An aggregate without
+  /// Blocks: for a commit, and until the index has the log. Any thread, but not
+  /// from where ask() is refused. Those of one stream wait for one another. An aggregate without
   /// snapshots has no state that could be kept: this does not compile.
   ///
   ///     engine->truncate<account>(42);
@@ -255,7 +256,8 @@ public:
 
   /// Refuses new commands, waits until all that were taken are settled, and ends the threads that
   /// write. Projectors may go on reading. Coroutines that awaited commands were resumed. Safe to
-  /// call twice. Not from an outcome handler, an actor or a coroutine that a worker resumed.
+  /// call twice. Not from an outcome handler, an actor or a coroutine that a worker resumed: there
+  /// it does nothing but tell engine_options::warning so.
   void stop() noexcept;
 
   /// Of an engine with engine_options::deterministic_seed: one step, chosen by the seed among all
@@ -329,6 +331,8 @@ private:
   template <class Outcome, class Send>
   [[nodiscard]] Outcome wait_for(const command_options& options, Send send) {
     using pending = detail::pending_outcome<Outcome>;
+    if (auto may = check_may_wait(); !may)
+      return failure(may);
     const auto send_and_wait = [&](pending& here, auto handler) -> Outcome {
       auto sent = send(std::move(handler));
       if (!sent)
@@ -349,6 +353,7 @@ private:
   [[nodiscard]] caf::actor actor(const void* tag, const stream_id& stream,
                                  const detail::message_reader& reader);
   [[nodiscard]] std::shared_ptr<const std::atomic<entrance*>> way_in() const;
+  [[nodiscard]] static result<void> check_may_wait();
   void wait(detail::arrival& pending, std::chrono::nanoseconds at_most);
   [[nodiscard]] static std::unexpected<error> not_in_time();
 

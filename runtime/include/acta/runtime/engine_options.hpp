@@ -38,7 +38,8 @@ enum class commit_by {
 
 struct engine_options {
   /// Threads that run aggregates, each its share, by stream. 0: one for each core the calling
-  /// thread may use but one, which is left to the committer, and at least one.
+  /// thread may use but one, which is left to the committer, and at least one. At most
+  /// limits::max_workers.
   unsigned workers = 0;
   /// Each worker stays on one core of those that the thread that opens the engine may use, from the
   /// last: what it works on stays in that core's cache. No more workers than cores then:
