@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -465,6 +466,7 @@ struct one_floor {
 }
 
 void write_json(const fs::path& path, const json& all) {
+  std::fflush(stdout); // which may be what `path` leads to
   auto file = value_or_give_up(apps::output_file::create(path));
   file.write(all.dump(2) + "\n");
   value_or_give_up(file.finish());

@@ -68,7 +68,7 @@ result<void> run(const char* directory) {
 } // namespace example
 
 int main(int argc, char** argv) {
-  const auto done = example::run(argc > 1 ? argv[1] : "transfers");
+  const auto done = example::run(argc > 1 ? argv[1] : "conditions_store");
   if (!done)
     fmt::print(stderr, "conditions: {}\n", done.error().message());
   return done ? 0 : 1;

@@ -135,7 +135,7 @@ result<void> run(const char* directory) {
 } // namespace example
 
 int main(int argc, char** argv) {
-  const auto done = example::run(argc > 1 ? argv[1] : "shop");
+  const auto done = example::run(argc > 1 ? argv[1] : "orders");
   if (!done)
     fmt::print(stderr, "shop: {}\n", done.error().message());
   return done ? 0 : 1;

@@ -50,7 +50,8 @@ private:
   last_records instruments_;
 };
 
-/// What came of the commands. Written by the committer's thread; read it after driver::run().
+/// What came of the commands. Written by the thread that tells outcomes, one at a time; read it
+/// after driver::run().
 struct tally {
   static constexpr std::size_t codes = 16; ///< Refusals have codes below this.
 

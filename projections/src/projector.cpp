@@ -4,6 +4,7 @@
 
 #include <acta/runtime/background_actor.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -38,10 +39,11 @@ public:
   [[nodiscard]] result<void> wait_for(log_position wanted, std::chrono::nanoseconds at_most) const {
     if (position() >= wanted)
       return {};
+    constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365); // a clock can add it
     std::unique_lock lock(mutex_);
     ++waiting_;
-    const bool met =
-      moved_.wait_for(lock, at_most, [&] { return position() >= wanted || failure_.has_value(); });
+    const bool met = moved_.wait_for(lock, std::min(at_most, longest),
+                                     [&] { return position() >= wanted || failure_.has_value(); });
     --waiting_;
     if (position() >= wanted)
       return {};

@@ -136,7 +136,7 @@ void answerer::finish(settlement& one, const commit_round& round, outcome&& how)
       telemetry.count_failure(how.error().code());
     else
       (how->repeat ? telemetry.repeats : telemetry.accepted).add();
-    if (command->times().sent != 0 && !one.answered)
+    if (command->times().sent != 0 && !one.answered && !round.failure)
       record(telemetry, command->times(), round.times);
   }
   if (!one.answered)

@@ -36,7 +36,7 @@ struct atomic_place {
 ///
 /// Operation: holds their actors one after the other, in an order of streams that is the same for
 /// all atomic commands, so that none waits in a circle; an actor that is held handles nothing. Each
-/// stages a fence, which the committer answers behind all that the aggregate staged before. When
+/// stages a fence, which is answered behind all that the aggregate staged before. When
 /// all have been answered, the worker of the last actor decides, and stages the events of all as
 /// one command, in its own buffer. When that is committed all actors go on. So the records of each
 /// aggregate are in order although they went through different buffers.

@@ -19,7 +19,7 @@ namespace acta::runtime {
 /// memory of its vectors is kept from round to round.
 struct commit_round {
   std::uint64_t number = 0; ///< From 1.
-  bool took_all = false;    ///< Nothing was left in the buffers.
+  bool took_all = false;    ///< Surely nothing was left in the buffers.
   std::vector<std::span<const std::byte>> records;
   std::vector<settlement*> settlements; ///< In the staging buffers.
   staging::used_blocks used;

@@ -51,6 +51,8 @@ bool committer::step() noexcept {
   auto& round = rounds_[next_round_];
   round.number = rounds_begun_.fetch_add(1, std::memory_order_acq_rel) + 1;
   take(round);
+  if (!round.took_all) // or nobody might come for what may be left, and end a whole round
+    round_wanted_.store(true, std::memory_order_seq_cst);
   const bool any = !round.settlements.empty();
   if (any)
     commit(round);

@@ -99,7 +99,9 @@ result<void> housekeeper::index() {
 }
 
 std::uint64_t housekeeper::index_lag() const noexcept {
-  return core_.log->tail().value() - core_.index->watermark().value();
+  // In this order, as both rise meanwhile, and the index is never ahead of the log.
+  const auto indexed = core_.index->watermark();
+  return core_.log->tail().value() - indexed.value();
 }
 
 /// And tries again, as nothing is committed that would.

@@ -90,6 +90,8 @@ void log_faults::wait_for_held_commit() {
 void log_faults::release_commits() {
   const std::lock_guard guard(mutex_);
   held_ = false;
+  waiting_ = 0;
+  ++released_;
   changed_.notify_all();
 }
 
@@ -108,8 +110,8 @@ std::optional<error> log_faults::before_commit() {
   if (held_) {
     ++waiting_;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return !held_; });
-    --waiting_;
+    const auto before = released_; // held_ may be set again before this wakes
+    changed_.wait(lock, [&] { return released_ != before; });
   }
   if (!failing_ || --failing_->nth != 0)
     return std::nullopt;

@@ -46,12 +46,13 @@ class awaited_command;
 ///
 /// Lifecycle: open() takes the log; the destructor stops. stop() refuses new commands and waits
 /// until every command that was taken is settled; the log and the actor system stay until the
-/// destructor. Threads: everything but the destructor may be called from any thread, not from
-/// outcome handlers where their documentation says so. Durability: a receipt is given when the
-/// command's events are as durable as the log promises. Errors: after a failed commit the engine
-/// answers every command with errc::commit_failed and its reason; destroy it, open the store again
-/// and go on. Nothing receipted is lost. Timers that aggregates set (domain::emitter::set_timer())
-/// fire while there is an engine with that aggregate, those of the time before as soon as there is.
+/// destructor, which must not be called on a thread of the engine: it would wait for itself.
+/// Threads: everything but the destructor may be called from any thread, not from outcome handlers
+/// where their documentation says so. Durability: a receipt is given when the command's events are
+/// as durable as the log promises. Errors: after a failed commit the engine answers every command
+/// with errc::commit_failed and its reason; destroy it, open the store again and go on. Nothing
+/// receipted is lost. Timers that aggregates set (domain::emitter::set_timer()) fire while there is
+/// an engine with that aggregate, those of the time before as soon as there is.
 ///
 ///     auto engine = runtime::engine::open<limit_order>(std::move(log));
 ///     auto receipt = (*engine)->ask<limit_order>(42, submit{...});
@@ -95,7 +96,7 @@ public:
   }
 
   /// As tell(), and waits for the outcome, for command_options::wait_for_outcome at most. From an
-  /// outcome handler, an aggregate or an actor of this engine that is errc::invalid_argument, and
+  /// outcome handler, an aggregate or an actor of an engine that is errc::invalid_argument, and
   /// nothing is sent: it would wait for itself.
   template <domain::aggregate Aggregate, class Command = typename Aggregate::command>
     requires domain::command_of<Command, Aggregate>
@@ -265,8 +266,9 @@ public:
   /// the index is brought up to date and idle actors are dropped, snapshots are saved, or timers
   /// that are due are sent to their aggregates. False if
   /// there was nothing to do, and of an engine with threads. ask(), truncate(), remove(), read(),
-  /// stop() and the destructor of a projector take such steps as they wait; nothing else does: of
-  /// what tell() took, nothing happens before one of these. Not from an outcome handler.
+  /// stop(), what waits for room, and the destructors of projectors and process managers take such
+  /// steps as they wait: of what tell() took, nothing happens before one of these. Not from an
+  /// outcome handler.
   ///
   ///     auto e = *engine::open<account>(make_memory_log(), {.deterministic_seed = 7});
   ///     e->tell<account>(1, deposit{10}, note);

@@ -65,7 +65,8 @@ public:
   void release_commits();
 
   /// From now on no snapshot of the log can be taken, for this reason: an aggregate that is not in
-  /// memory is not loaded, the index and projections do not go on. Snapshots that there are serve.
+  /// memory is not loaded, and the index does not go on. Snapshots that there are serve, also those
+  /// that projectors and process managers hold.
   void fail_reads(error why = told_to_fail());
   void heal_reads();
 
@@ -84,7 +85,8 @@ private:
   std::mutex mutex_;
   std::condition_variable changed_;
   bool held_ = false;
-  std::size_t waiting_ = 0;
+  std::size_t waiting_ = 0;    ///< Since the last release.
+  std::uint64_t released_ = 0; ///< How often.
   std::optional<failing_commit> failing_;
   std::optional<error> reads_;
 };
