@@ -85,6 +85,7 @@ private:
     failed_ = false;
     auto opened = engine::open<counter, wallet>(storage::make_faulty_log(log_, faults_),
                                                 {.deterministic_seed = seed_ * 8 + lifetime,
+                                                 .repeat_window = 256, // all: none forgets
                                                  .snapshot_every = 1 + draw(6),
                                                  .snapshots = snapshots_});
     ASSERT_TRUE(opened) << opened.error().message();
