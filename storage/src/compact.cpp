@@ -189,7 +189,7 @@ private:
     const auto held = writer_lock::acquire(directory);
     if (!held)
       return std::unexpected(held.error());
-    if (auto restored = synced_point::restore(directory); !restored)
+    if (auto restored = synced_point::take_back(directory); !restored)
       return restored;
     return what(data);
   }

@@ -46,7 +46,7 @@ result<std::unique_ptr<index_file>> index_file::open(const event_log& of) {
   auto held = writer_lock::acquire(directory); // LMDB must not open a file twice in a process
   if (!held)
     return failure(held);
-  if (auto restored = synced_point::restore(directory); !restored)
+  if (auto restored = synced_point::take_back(directory); !restored)
     return failure(restored);
   if (auto sound = check_before_lmdb(directory / "data.mdb", "streams"); !sound)
     return failure(sound);
@@ -60,8 +60,8 @@ result<std::unique_ptr<index_file>> index_file::open(const event_log& of) {
 }
 
 index_file::~index_file() {
-  // A batch that is there in part is of events that a power loss may take from the log: it must not
-  // be synced before the log is, which it is when it has been closed or opened.
+  // A batch that is there in part is of events that a power loss may take from the log, and must
+  // not be synced before the log is: the next opening takes it back.
   if (!synced_ || !is_whole_)
     return;
   // Where it fails, the next opening goes by the file that stays.
@@ -214,7 +214,7 @@ result<void> index_file::flush(log_position to, const std::atomic<bool>& stop) {
   if (auto filled = fill_up(environment_); !filled)
     return filled;
   if (log_.synced_tail() < to) { // at `process`: after a power loss it would be ahead of the log
-    watermark_ = to;             // the next batch, or the next opening, syncs it
+    watermark_ = to;             // the next batch syncs it
     return {};
   }
   if (auto synced = synced_->sync(); !synced)

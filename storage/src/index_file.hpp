@@ -37,7 +37,8 @@ struct indexed_event {
 /// transactions of bounded size; the last one raises the watermark. A batch that was cut short is
 /// put in again, as what is there already is left out.
 ///
-/// Durability: synced after each batch; see synced_point. Threads: flush() belongs to one thread;
+/// Durability: synced after each batch that is durable in the log, and as it was then when it was
+/// not closed; see synced_point. Threads: flush() belongs to one thread;
 /// readers may be on any.
 class index_file {
 public:

@@ -276,8 +276,9 @@ index_view::read_backward(const stream_id& stream, const log_snapshot& snapshot,
 std::unexpected<error> index_view::gap(const stream_id& stream, std::uint64_t version,
                                        std::uint64_t expected) const {
   return failure(errc::corrupt,
-                 fmt::format("stream {}: version {} where {} must be; the log is damaged: restore "
-                             "a backup",
+                 fmt::format("stream {}: version {} where {} must be; close the store, remove its "
+                             "directory 'index' and open it again: the index is made anew. If this "
+                             "comes again the log is damaged: restore a backup",
                              stream.to_string(log_.category_name(stream.category())), version,
                              expected));
 }

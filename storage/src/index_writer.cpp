@@ -96,10 +96,12 @@ std::unexpected<error> index_writer::gap(const index_key& key, const index_batch
                                          std::uint64_t expected) const {
   const auto name = parse_index_key(key.bytes());
   ensure(name.has_value(), "the key was made from a stream");
-  return failure(errc::corrupt,
-                 fmt::format("position {}, stream {}: version {} must follow here; the log is "
-                             "damaged: restore a backup",
-                             std::uint64_t{event.position}, name->stream.to_string(), expected));
+  return failure(
+    errc::corrupt,
+    fmt::format("position {}, stream {}: version {} must follow here; close the store, "
+                "remove its directory 'index' and open it again: the index is made "
+                "anew. If this comes again the log is damaged: restore a backup",
+                std::uint64_t{event.position}, name->stream.to_string(), expected));
 }
 
 result<void> index_writer::put(index_key& key, std::span<const index_batch::event> events) {

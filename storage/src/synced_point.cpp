@@ -150,7 +150,13 @@ void mark_failed(const file& out) noexcept {
 
 } // namespace
 
-result<void> synced_point::restore(const std::filesystem::path& directory) {
+namespace {
+
+/// Whether what the kernel has of commits after the last sync is kept.
+enum class after_last_sync : std::uint8_t { kept_within_a_boot, dropped };
+
+[[nodiscard]] result<void> restore_file(const std::filesystem::path& directory,
+                                        after_last_sync commits) {
   const auto path = path_in(directory);
   const auto data_path = directory / "data.mdb";
   const file in(::open(path.c_str(), O_RDWR | O_CLOEXEC));
@@ -165,9 +171,10 @@ result<void> synced_point::restore(const std::filesystem::path& directory) {
   if (!now)
     return std::unexpected(now.error());
   const auto saved = newest_slot(in);
-  const bool same_boot = saved && saved->boot_id == *now;
+  const bool kept =
+    commits == after_last_sync::kept_within_a_boot && saved && saved->boot_id == *now;
   result<void> done;
-  if (saved && !same_boot)
+  if (saved && !kept)
     done = put_back(*saved, data, data_path);
   else if (has_failed(in))
     done = write_again(data, data_path);
@@ -178,6 +185,16 @@ result<void> synced_point::restore(const std::filesystem::path& directory) {
     return done;
   }
   return remove_synced(path);
+}
+
+} // namespace
+
+result<void> synced_point::restore(const std::filesystem::path& directory) {
+  return restore_file(directory, after_last_sync::kept_within_a_boot);
+}
+
+result<void> synced_point::take_back(const std::filesystem::path& directory) {
+  return restore_file(directory, after_last_sync::dropped);
 }
 
 result<void> synced_point::check_not_needed(const std::filesystem::path& directory) {

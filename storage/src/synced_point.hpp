@@ -32,6 +32,11 @@ public:
   /// written, or syncs what a killed process left. Nothing to do where there is no such file.
   [[nodiscard]] static result<void> restore(const std::filesystem::path& directory);
 
+  /// As restore(), for what can be made again: it is taken back to its last sync however it ended.
+  /// So it need not be known whether a sync failed since, which a device that took no write at all
+  /// could not be told: no page of the synced state was written after it.
+  [[nodiscard]] static result<void> take_back(const std::filesystem::path& directory);
+
   /// For those who may not write: an error (errc::io) if restore() has something to put back.
   [[nodiscard]] static result<void> check_not_needed(const std::filesystem::path& directory);
 

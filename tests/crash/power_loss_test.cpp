@@ -263,6 +263,27 @@ INSTANTIATE_TEST_SUITE_P(stores, power_loss_test,
                                   + (of.param.with_index ? "_with_index" : "");
                          });
 
+/// The device takes not even a mark that a sync of the index failed, and is sound again when the
+/// store is opened: the power goes soon after that.
+TEST(power_loss, takes_nothing_of_an_index_whose_failed_sync_could_not_be_marked) {
+  std::mt19937_64 random(choose_seed());
+  const store_script script(6);
+  const subject with_index{{durability::power}, true};
+  const int cuts = long_tests ? 40 : 10;
+  std::uint64_t n = 40; // before, the store is being made
+  for (; !HasFailure(); ++n) {
+    SCOPED_TRACE(fmt::format("at write or sync {}", n));
+    const auto operations = record_with_fault(script, with_index, disk_fault::io_for_good, n);
+    if (operations.empty())
+      break;
+    std::vector<std::size_t> places;
+    for (int i = 0; i < cuts; ++i)
+      places.push_back(operations.size() - random() % 10);
+    expect_nothing_lost(script, operations, places, random, true);
+  }
+  EXPECT_GT(n, 80U);
+}
+
 /// What the same check says to what must not be, in a process of its own: LMDB may end it over
 /// pages that are not there.
 [[nodiscard]] bool is_found(const std::function<std::string()>& check_it) {
