@@ -1,5 +1,7 @@
 #include "thread_options.hpp"
 
+#include <acta/base/limits.hpp>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -37,10 +39,11 @@ std::vector<CLI::Option*> add_thread_options(CLI::App& app, runtime::engine_opti
   using runtime::waiting;
   return {
     app
-      .add_option("--workers", to.workers,
-                  "Threads that run aggregates (default: all cores but one)")
+      .add_option(
+        "--workers", to.workers,
+        "Threads that run aggregates (default: all cores but one; with --commit worker one)")
       ->type_name("N")
-      ->check(CLI::Range(1U, 256U)),
+      ->check(CLI::Range(1U, limits::max_workers)),
     app.add_flag("--pin-workers", to.pin_workers, "Each worker stays on one core"),
     add_choice<waiting>(
       app, "--wait", to.wait,
