@@ -63,6 +63,7 @@ void aggregate::forget() noexcept {
 }
 
 void aggregate::handle(std::unique_ptr<detail::envelope> command) noexcept {
+  recent_.prefetch();
   auto& times = command->times();
   if (times.sent != 0)
     times.begun = monotonic_ns();

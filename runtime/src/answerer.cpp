@@ -16,54 +16,22 @@ namespace acta::runtime {
 namespace {
 
 constexpr std::size_t commands_ahead = 4;
-/// So many outcomes take longer to tell than another thread to wake.
-constexpr std::size_t worth_giving = 256;
+constexpr std::size_t settlements_ahead = 8;
 
 } // namespace
 
-bool answerer::end(commit_round& round, bool more_waits) {
-  wait_for_helper();
-  const bool without_threads = core_.options.deterministic_seed.has_value();
-  if (!has_helper_
-      || (!without_threads && (!more_waits || round.settlements.size() < worth_giving))) {
-    answer(round);
-    return false;
-  }
-  given_.store(&round, std::memory_order_seq_cst);
-  wake();
-  return true;
-}
-
-/// Until the round it was given is ended.
-void answerer::wait_for_helper() noexcept {
-  while (auto* given = given_.load(std::memory_order_acquire)) {
-    if (core_.options.deterministic_seed)
-      step();
-    else
-      given_.wait(given, std::memory_order_acquire);
-  }
-}
-
-bool answerer::step() noexcept {
-  auto* round = given_.load(std::memory_order_seq_cst);
-  if (round == nullptr)
-    return false;
-  answer(*round);
-  given_.store(nullptr, std::memory_order_seq_cst);
-  given_.notify_one();
-  return true;
-}
-
-void answerer::answer(commit_round& round) {
+void answerer::end(commit_round& round) {
   auto last = round.before;
   const auto expected = log_position(last.value() + round.records.size());
   auto& settlements = round.settlements;
   const auto answered = static_cast<std::int64_t>(settlements.size());
   std::int64_t handed_on = 0;
   for (std::size_t i = 0; i < settlements.size(); ++i) {
-    // Others had the commands in hand last: they are asked for while those before are answered.
+    // Others had both in hand last: they are asked for while those before are answered.
+    if (i + settlements_ahead < settlements.size())
+      prefetch(settlements[i + settlements_ahead], 2);
     if (i + commands_ahead < settlements.size())
-      prefetch(settlements[i + commands_ahead]->command.get(), 1);
+      prefetch(settlements[i + commands_ahead]->command.get(), 5);
     handed_on += settle(*settlements[i], round, last) ? 0 : 1;
     std::destroy_at(settlements[i]);
   }

@@ -48,16 +48,14 @@ bool committer::urgent() const noexcept {
 
 bool committer::step() noexcept {
   const bool wanted = round_wanted_.exchange(false, std::memory_order_seq_cst);
-  auto& round = rounds_[next_round_];
-  round.number = rounds_begun_.fetch_add(1, std::memory_order_acq_rel) + 1;
-  take(round);
-  if (!round.took_all) // or nobody might come for what may be left, and end a whole round
+  round_.number = rounds_begun_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  take();
+  if (!round_.took_all) // or nobody might come for what may be left, and end a whole round
     round_wanted_.store(true, std::memory_order_seq_cst);
-  const bool any = !round.settlements.empty();
+  const bool any = !round_.settlements.empty();
   if (any)
-    commit(round);
-  if (answers_.end(round, ready()))
-    next_round_ = 1 - next_round_;
+    commit();
+  answers_.end(round_);
   return any || wanted;
 }
 
@@ -150,42 +148,42 @@ void committer::drain() noexcept {
   }
 }
 
-void committer::take(commit_round& round) {
+void committer::take() {
   std::size_t bytes = 0;
   for (auto& shard : shards_) {
-    own_ = round.settlements.size();
+    own_ = round_.settlements.size();
     if (bytes < limits::max_commit_size)
-      bytes +=
-        shard->take(limits::max_commit_size - bytes, round.records, round.settlements, round.used);
+      bytes += shard->take(limits::max_commit_size - bytes, round_.records, round_.settlements,
+                           round_.used);
   }
-  round.took_all = bytes < limits::max_commit_size;
+  round_.took_all = bytes < limits::max_commit_size;
 }
 
-void committer::commit(commit_round& round) {
-  round.before = core_.log->tail();
-  round.failure = failed();
-  if (round.failure)
+void committer::commit() {
+  round_.before = core_.log->tail();
+  round_.failure = failed();
+  if (round_.failure)
     return;
   const bool sampled = core_.options.latency_sample != 0;
-  round.times.taken = sampled ? monotonic_ns() : 0;
-  const auto appended = core_.log->append(round.records, core_.options.clock->now_ns());
-  round.times.committed = sampled ? monotonic_ns() : 0;
+  round_.times.taken = sampled ? monotonic_ns() : 0;
+  const auto appended = core_.log->append(round_.records, core_.options.clock->now_ns());
+  round_.times.committed = sampled ? monotonic_ns() : 0;
   if (!appended) {
     fail_with(appended.error());
-    round.failure = failed();
+    round_.failure = failed();
     return;
   }
-  ensure(appended->value() == round.before.value() + round.records.size(),
+  ensure(appended->value() == round_.before.value() + round_.records.size(),
          "the log gives the positions it was asked for");
-  commits_.fetch_add(round.records.empty() ? 0 : 1, std::memory_order_relaxed);
-  events_.fetch_add(round.records.size(), std::memory_order_relaxed);
-  run_errands(round);
+  commits_.fetch_add(round_.records.empty() ? 0 : 1, std::memory_order_relaxed);
+  events_.fetch_add(round_.records.size(), std::memory_order_relaxed);
+  run_errands();
 }
 
 /// Here, as nobody else may write the log. They come from stage() alone.
-void committer::run_errands(commit_round& round) const {
-  for (auto i = own_; i < round.settlements.size(); ++i) {
-    auto& one = *round.settlements[i];
+void committer::run_errands() {
+  for (auto i = own_; i < round_.settlements.size(); ++i) {
+    auto& one = *round_.settlements[i];
     if (one.how != settlement::kind::errand)
       continue;
     if (auto done = static_cast<log_errand&>(*one.command).run(*core_.log); done) {

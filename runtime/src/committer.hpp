@@ -11,7 +11,6 @@
 #include <acta/base/error.hpp>
 #include <acta/base/ids.hpp>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -26,8 +25,7 @@
 namespace acta::runtime {
 
 /// Takes what the aggregates staged, appends it in one transaction, and has the callers answered:
-/// group commit. While it syncs, the aggregates go on staging, and the callers of the commit before
-/// are answered.
+/// group commit. While it syncs, the aggregates go on staging.
 ///
 /// Concurrency: the thread that does this chore is the only writer of the log: one of its own, or
 /// the only worker, between its jobs.
@@ -64,7 +62,6 @@ public:
   }
   [[nodiscard]] std::uint64_t rounds_done() const noexcept { return answers_.rounds_done(); }
 
-  /// Who answers. Whoever does that chore is told by answerer::has_helper().
   [[nodiscard]] answerer& answers() noexcept { return answers_; }
 
   /// Counts a command in, unless that were more than the limit.
@@ -100,9 +97,9 @@ public:
   }
 
 private:
-  void take(commit_round& round);
-  void commit(commit_round& round);
-  void run_errands(commit_round& round) const;
+  void take();
+  void commit();
+  void run_errands();
   void fail_with(const error& why);
   [[nodiscard]] bool try_to_admit() noexcept;
   void wake_drain() noexcept;
@@ -113,8 +110,7 @@ private:
   std::mutex stage_mutex_;                       ///< Makes those who call stage() one producer.
 
   // Of who commits.
-  std::array<commit_round, 2> rounds_; ///< One may be with the answerer.
-  std::size_t next_round_ = 0;         ///< That which is not.
+  commit_round round_;
   std::size_t own_ = 0; ///< In the round in hand: where the settlements of stage() begin.
 
   std::atomic<std::int64_t> in_flight_{0};

@@ -224,8 +224,6 @@ public:
     housekeeper_->end();
     if (committer_thread_) // else the worker commits, which has nothing to commit any more
       committer_thread_->stop();
-    if (answers_thread_)
-      answers_thread_->stop();
     if (snapshot_thread_)
       snapshot_thread_->stop();
     if (timer_thread_)
@@ -365,8 +363,6 @@ private:
     if (options.deterministic_seed) {
       driver_.emplace(*host_, *options.deterministic_seed);
       driver_->add(*core_.committer);
-      driver_->add(core_.committer->answers());
-      core_.committer->answers().has_helper();
       driver_->add(*housekeeper_);
       if (core_.snapshots != nullptr)
         driver_->add(*core_.snapshots);
@@ -380,13 +376,10 @@ private:
     housekeeper_thread_.emplace(*housekeeper_, "acta.housekeep");
     if (core_.snapshots != nullptr)
       snapshot_thread_.emplace(*core_.snapshots, "acta.snapshots", snapshot_writer::pause);
-    if (options.commit == commit_by::worker) {
+    if (options.commit == commit_by::worker)
       host_->add(*core_.committer);
-      return;
-    }
-    answers_thread_.emplace(core_.committer->answers(), "acta.answers");
-    core_.committer->answers().has_helper();
-    committer_thread_.emplace(*core_.committer, "acta.committer");
+    else
+      committer_thread_.emplace(*core_.committer, "acta.committer");
   }
 
   void start_snapshots() {
@@ -433,7 +426,6 @@ private:
   std::optional<driver> driver_; ///< In the place of all threads.
   // Behind what they work on.
   std::optional<chore_thread> housekeeper_thread_;
-  std::optional<chore_thread> answers_thread_;
   std::optional<chore_thread> committer_thread_;
   std::optional<chore_thread> snapshot_thread_;
   std::optional<chore_thread> timer_thread_;

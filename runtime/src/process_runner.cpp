@@ -361,7 +361,7 @@ void process_runner::tell(std::optional<instances::iterator> of, Tell tell) {
     arrive(of, std::unexpected(std::move(told.error())));
 }
 
-/// On the thread that answers, mostly.
+/// On the thread that commits, mostly.
 void process_runner::arrive(std::optional<instances::iterator> of, outcome&& how) noexcept {
   const std::lock_guard guard(mutex_);
   ensure(under_way_ != 0, "an outcome is of something that was sent");

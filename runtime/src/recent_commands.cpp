@@ -19,7 +19,7 @@ constexpr std::size_t first_capacity = 4;
 recent_commands::owned_ring recent_commands::make(std::size_t capacity) {
   auto* made = new (::operator new(sizeof(ring) + capacity * sizeof(entry))) ring;
   std::uninitialized_default_construct_n(made->entries(), capacity);
-  made->capacity = static_cast<std::uint32_t>(capacity);
+  made->capacity = capacity;
   return owned_ring(made);
 }
 
@@ -34,14 +34,13 @@ void recent_commands::add(const entry& one, std::size_t window) {
   if (ring_ == nullptr)
     ring_ = make(std::min(window, first_capacity));
   if (ring_->size == ring_->capacity && ring_->size < window) {
-    auto more = make(std::min<std::size_t>(window, std::size_t{ring_->capacity} * 2));
+    auto more = make(std::min<std::size_t>(window, ring_->capacity * 2));
     std::copy_n(ring_->entries(), ring_->size, more->entries());
     more->size = ring_->size;
-    more->bits = ring_->bits;
     ring_ = std::move(more);
   }
   auto& in = *ring_;
-  in.bits |= bit_of(one.id);
+  bits_ |= bit_of(one.id);
   if (in.size < in.capacity) {
     in.entries()[in.size++] = one;
     return;
@@ -51,9 +50,9 @@ void recent_commands::add(const entry& one, std::size_t window) {
   in.oldest = (in.oldest + 1) % in.size;
   if (in.oldest != 0)
     return;
-  in.bits = 0; // of those that are still there
+  bits_ = 0; // of those that are still there
   for (std::size_t i = 0; i < in.size; ++i)
-    in.bits |= bit_of(in.entries()[i].id);
+    bits_ |= bit_of(in.entries()[i].id);
 }
 
 std::vector<std::byte> recent_commands::saved(std::size_t window) const {

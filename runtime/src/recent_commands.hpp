@@ -1,5 +1,7 @@
 #pragma once
 
+#include "prefetch.hpp"
+
 #include <acta/base/ids.hpp>
 
 #include <cstddef>
@@ -22,9 +24,12 @@ public:
   };
   static_assert(sizeof(entry) == 24, "docs/format.md");
 
+  /// Asks for what add() is going to change.
+  void prefetch() const noexcept { runtime::prefetch(ring_.get(), 2); }
+
   /// Null if it is not among them.
   [[nodiscard]] const entry* find(const command_id& id) const noexcept {
-    if (ring_ != nullptr && (ring_->bits & bit_of(id)) != 0)
+    if ((bits_ & bit_of(id)) != 0)
       for (std::size_t i = 0; i < ring_->size; ++i)
         if (ring_->entries()[i].id == id)
           return &ring_->entries()[i];
@@ -34,7 +39,10 @@ public:
   /// Adds one in place of the oldest, if there are `window` already. `window` is always the same.
   void add(const entry& one, std::size_t window);
 
-  void clear() noexcept { ring_.reset(); }
+  void clear() noexcept {
+    ring_.reset();
+    bits_ = 0;
+  }
   [[nodiscard]] bool empty() const noexcept { return ring_ == nullptr; }
   /// Of the heap, in bytes.
   [[nodiscard]] std::size_t memory() const noexcept;
@@ -57,10 +65,9 @@ private:
 
   /// In one piece with the entries behind it: doubled up to the window.
   struct ring {
-    std::uint64_t bits = 0; ///< That of each entry: a new id is told by it without a look at them.
-    std::uint32_t size = 0; ///< Once it is the window, the entries are a ring.
+    std::uint32_t size = 0;   ///< Once it is the window, the entries are a ring.
     std::uint32_t oldest = 0; ///< In the ring.
-    std::uint32_t capacity = 0;
+    std::uint64_t capacity = 0;
 
     [[nodiscard]] entry* entries() noexcept { return reinterpret_cast<entry*>(this + 1); }
   };
@@ -72,6 +79,8 @@ private:
 
   [[nodiscard]] static owned_ring make(std::size_t capacity);
 
+  /// That of each entry: a new id is told by it without a look at them, which are far away.
+  std::uint64_t bits_ = 0;
   owned_ring ring_;
 };
 

