@@ -25,7 +25,10 @@ public:
   static_assert(sizeof(entry) == 24, "docs/format.md");
 
   /// Asks for what add() is going to change.
-  void prefetch() const noexcept { runtime::prefetch(ring_.get(), 2); }
+  void prefetch() const noexcept {
+    if (ring_ != nullptr)
+      runtime::prefetch(ring_.get(), 2);
+  }
 
   /// Null if it is not among them.
   [[nodiscard]] const entry* find(const command_id& id) const noexcept {
