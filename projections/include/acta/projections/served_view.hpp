@@ -1,0 +1,123 @@
+#pragma once
+
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+#include <acta/projections/projector.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace acta::projections {
+
+/// How far a rebuild is.
+struct rebuild_progress {
+  log_position position;           ///< Of the new view.
+  log_position tail;               ///< Of the log.
+  std::chrono::nanoseconds left{}; ///< At the pace so far.
+};
+
+struct rebuild_options {
+  projector_options projector{};
+  /// Called some times a second while the new view is behind.
+  std::function<void(const rebuild_progress&)> progress{};
+  std::chrono::milliseconds progress_every{200};
+};
+
+namespace detail {
+
+/// Feeds `next` beside `current`, which goes on, until it is as far; then `current` is stopped,
+/// `next` is made as far as that was, and `swap` is called. On an error `current` goes on.
+[[nodiscard]] result<void> rebuild(runtime::engine& engine, projector& current, projector& next,
+                                   const rebuild_options& options,
+                                   const std::function<void()>& swap);
+
+} // namespace detail
+
+/// What readers know a view by, while the view behind it is built anew: of another version, or of
+/// the same after its handlers were mended. The old one answers until the new one has caught up;
+/// then, in one step, the new one does. No query fails, waits longer or goes back for it.
+///
+///     projections::served_view<lmdb_view<revenue>> served;
+///     served.start(*engine, std::make_shared<lmdb_view<revenue>>());
+///     served.read([](const auto& now) { ... });
+///     served.rebuild(*engine, std::make_shared<lmdb_view<revenue>>(), {}); // elsewhere, meanwhile
+///
+/// Threads: read() and view() from any; start() and rebuild() from one at a time.
+/// Lifecycle: as a projector: the engine must outlive it.
+template <class View>
+class served_view {
+public:
+  /// Follows the engine with the first view. Errors: those of projector::start().
+  [[nodiscard]] result<void> start(runtime::engine& engine, std::shared_ptr<View> first,
+                                   projector_options options = {}) {
+    auto started = projector::start(engine, *first, std::move(options));
+    if (!started)
+      return failure(started);
+    following_ = std::move(*started);
+    publish(std::move(first));
+    return {};
+  }
+
+  /// Builds `next` at full speed beside the one that serves, and serves it when this returns: the
+  /// calling thread waits meanwhile. The old view is let go then, and ends with its last reader. A
+  /// view on disk that was built in part, as the process was killed, goes on where it was.
+  /// An error (of projector::start(), or that stopped the new projector) leaves the old one
+  /// serving.
+  [[nodiscard]] result<void> rebuild(runtime::engine& engine, std::shared_ptr<View> next,
+                                     const rebuild_options& options = {}) {
+    auto started = projector::start(engine, *next, options.projector);
+    if (!started)
+      return failure(started);
+    const auto old = view();
+    auto done =
+      detail::rebuild(engine, *following_, **started, options, [&] { publish(std::move(next)); });
+    if (!done)
+      return done;
+    // Who waits in the old one for a position that it will not reach waits in the new one.
+    old->progress().stop(error(errc::engine_stopped, "the view was replaced"));
+    following_ = std::move(*started);
+    return {};
+  }
+
+  /// The view that serves now; valid as long as it is held.
+  [[nodiscard]] std::shared_ptr<View> view() const {
+    const std::lock_guard guard(mutex_);
+    return view_;
+  }
+  /// Of the view that serves; not while rebuild() runs.
+  [[nodiscard]] projector& following() const noexcept { return *following_; }
+
+  /// Of the view that serves now.
+  template <class Look>
+  auto read(Look&& look) const {
+    return view()->read(std::forward<Look>(look));
+  }
+  /// The same once it has reached a position; also where it is replaced meanwhile.
+  template <class Look>
+  auto read(log_position at_least, std::chrono::nanoseconds within, Look&& look) const {
+    const auto until = std::chrono::steady_clock::now() + within;
+    for (;;) {
+      const auto now = view();
+      const auto left = until - std::chrono::steady_clock::now();
+      auto found = now->read(at_least, left, look);
+      if (found || now == view())
+        return found;
+    }
+  }
+
+private:
+  void publish(std::shared_ptr<View> next) {
+    const std::lock_guard guard(mutex_);
+    view_.swap(next); // the old one may end here, out of the lock
+  }
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<View> view_;
+  std::unique_ptr<projector> following_; // ends first
+};
+
+} // namespace acta::projections
