@@ -146,8 +146,9 @@ TEST(table_key, tells_bytes_that_are_no_key_of_its_kind) {
     return parts.is_whole();
   };
   EXPECT_TRUE(is_whole(table_of<std::tuple<std::uint64_t, std::string>>.bytes_of({1, "a"})));
-  EXPECT_FALSE(is_whole(table_of<std::uint64_t>.bytes_of(1))) << "too short";
-  EXPECT_FALSE(is_whole(table_of<std::string>.bytes_of(std::string(40, 'a')))) << "too long";
+  EXPECT_FALSE(is_whole(table_of<std::uint8_t>.bytes_of(1))) << "too short";
+  using longer = std::tuple<std::uint64_t, std::string, std::uint64_t, std::uint64_t>;
+  EXPECT_FALSE(is_whole(table_of<longer>.bytes_of({1, "a", 2, 3}))) << "too long";
 }
 
 } // namespace

@@ -99,7 +99,7 @@ protected:
     expect_at(log->tail().value());
   }
 
-  scratch_directory directory_;
+  scratch_directory directory_{memory_folder()};
   std::unique_ptr<storage::event_log> log;
   std::unique_ptr<storage::view_file> view;
 };

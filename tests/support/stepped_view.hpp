@@ -7,13 +7,13 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 /// A view on disk of which it is known what it holds at each position of the log.
 namespace acta::tests {
@@ -97,14 +97,16 @@ void do_stepped(std::uint64_t position, Put&& put, Erase&& erase) {
   return at;
 }
 
-/// Appends so many events of one stream.
+/// Appends so many events of one stream, in one step.
 inline void append_steps(storage::event_log& log, std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const finished_record record(stream_id(category_id(1), 1), log.tail().value() + 1, "event");
-    const std::array records{record.bytes()};
-    const auto appended = log.append(records, 1'000);
-    ASSERT_TRUE(appended) << appended.error().message();
-  }
+  std::vector<finished_record> records;
+  std::vector<std::span<const std::byte>> spans;
+  for (std::uint64_t i = 1; i <= count; ++i)
+    records.emplace_back(stream_id(category_id(1), 1), log.tail().value() + i, "event");
+  for (const auto& record : records)
+    spans.push_back(record.bytes());
+  const auto appended = log.append(spans, 1'000);
+  ASSERT_TRUE(appended) << appended.error().message();
 }
 
 } // namespace acta::tests
