@@ -68,21 +68,25 @@ bool run_with_fault(disk_fault fault, std::uint64_t n) {
       view = std::move(*opened);
   };
   open_again();
-  while (view && view->position() < log->tail()) {
+  while (!testing::Test::HasFailure() && view && view->position() < log->tail()) {
     const auto before = view->position();
     const auto done = step_to(*view, before.value() + 1);
     if (done)
       continue;
     expect_explained(done.error(), disk.path());
     EXPECT_FALSE(std::exchange(failed, true)) << "a second time: " << done.error().message();
-    EXPECT_EQ(check_stepped(*view), before) << "nothing of it is seen";
     recorder.heal();
-    if (const auto again = step_to(*view, before.value() + 1); !again) {
-      EXPECT_NE(again.error().message().find("open the store again"), std::string::npos);
-      EXPECT_NE(again.error().message().find("MDB_PANIC"), std::string::npos)
-        << again.error().message();
+    if (const auto seen = check_stepped(*view); seen) {
+      EXPECT_EQ(*seen, before) << "nothing of it is seen";
+      const auto again = step_to(*view, before.value() + 1);
+      EXPECT_TRUE(again) << again.error().message();
+    } else { // the page that commits, after which LMDB does nothing more
+      expect_explained(seen.error(), disk.path());
+      EXPECT_NE(seen.error().message().find("then open the store again"), std::string::npos);
+      EXPECT_NE(seen.error().message().find("MDB_PANIC"), std::string::npos);
+      EXPECT_FALSE(step_to(*view, before.value() + 1));
       open_again();
-      EXPECT_TRUE(check_stepped(*view)); // of an earlier step
+      EXPECT_TRUE(check_stepped(*view)) << "of an earlier step";
     }
   }
   view.reset(); // its last sync may be what fails
@@ -100,18 +104,20 @@ TEST_P(view_faults, fail_a_step_whole_and_the_next_succeeds) {
       break;
     n += n < 40 || long_tests ? 1 : 17; // each while it is made
   }
-  EXPECT_GT(n, 2 * steps) << "a step is two writes at least";
+  // A step is two writes at least; it is synced three times, and as it is made and closed.
+  EXPECT_GT(n, GetParam() == disk_fault::lost_sync ? 9U : 2 * steps);
   EXPECT_LT(n, never);
+}
+
+[[nodiscard]] std::string name_of_fault(const testing::TestParamInfo<disk_fault>& of) {
+  constexpr std::array names{"no_space", "io", "io_for_good", "short_write", "lost_sync"};
+  return names.at(static_cast<std::size_t>(of.param));
 }
 
 INSTANTIATE_TEST_SUITE_P(faults, view_faults,
                          testing::Values(disk_fault::no_space, disk_fault::io,
                                          disk_fault::short_write, disk_fault::lost_sync),
-                         [](const auto& of) {
-                           constexpr std::array names{"no_space", "io", "io_for_good",
-                                                      "short_write", "lost_sync"};
-                           return std::string(names.at(static_cast<std::size_t>(of.param)));
-                         });
+                         name_of_fault);
 
 class view_power_loss : public testing::TestWithParam<durability> {};
 
