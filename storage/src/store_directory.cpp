@@ -121,13 +121,18 @@ namespace {
 } // namespace
 
 result<void> prepare_lmdb_files(const fs::path& store, bool made_whole) {
-  if (!made_whole) {
-    const auto path = store / "log" / "data.mdb";
-    const file data(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-    if (data.is_open() && is_no_lmdb_file_yet(data) && ::ftruncate(data.descriptor(), 0) != 0)
-      return system_failure(errno, path, "emptying what was left of making it");
-  }
+  if (!made_whole)
+    if (auto prepared = prepare_data_file(store / "log"); !prepared)
+      return prepared;
   return prepare_lock_file(store / "log");
+}
+
+result<void> prepare_data_file(const fs::path& environment) {
+  const auto path = environment / "data.mdb";
+  const file data(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (data.is_open() && is_no_lmdb_file_yet(data) && ::ftruncate(data.descriptor(), 0) != 0)
+    return system_failure(errno, path, "emptying what was left of making it");
+  return {};
 }
 
 result<void> prepare_lock_file(const fs::path& environment) {

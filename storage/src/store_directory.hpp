@@ -23,6 +23,10 @@ namespace acta::storage {
 /// killed where the device has none. errc::no_space.
 [[nodiscard]] result<void> prepare_lock_file(const std::filesystem::path& environment);
 
+/// Empties an environment's data file that was never made whole: without both of LMDB's first
+/// pages, and without a commit.
+[[nodiscard]] result<void> prepare_data_file(const std::filesystem::path& environment);
+
 /// Makes the log's LMDB files fit to be opened, its lock file and, for a store that was never made
 /// whole (its id is empty), its data file: what is left of one without both of LMDB's first pages
 /// goes.

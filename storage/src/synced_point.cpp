@@ -241,11 +241,13 @@ result<synced_point> synced_point::start(const lmdb_environment& of) {
 synced_point::synced_point(synced_point&& other) noexcept
     : of_(other.of_), path_(std::move(other.path_)), out_(std::move(other.out_)),
       data_(std::move(other.data_)), reader_(std::exchange(other.reader_, nullptr)),
+      marked_(std::exchange(other.marked_, nullptr)), marked_meta_(other.marked_meta_),
       written_(other.written_), has_failed_(other.has_failed_) {}
 
 synced_point::~synced_point() {
-  if (reader_ != nullptr)
-    mdb_txn_abort(reader_);
+  for (auto* held : {reader_, marked_})
+    if (held != nullptr)
+      mdb_txn_abort(held);
 }
 
 /// A read transaction at the newest state, and its meta page. The write transaction keeps writers
@@ -301,13 +303,23 @@ result<void> synced_point::write(const void* meta) {
   return {};
 }
 
-result<void> synced_point::sync() {
+result<void> synced_point::mark() {
   meta_page meta{};
   auto newest = begin_at_newest(&meta);
   if (!newest)
     return failure(newest);
   ensure(reader_ == nullptr || mdb_txn_id(*newest) >= mdb_txn_id(reader_),
          "what is synced does not go back");
+  if (marked_ != nullptr)
+    mdb_txn_abort(marked_);
+  marked_ = *newest;
+  marked_meta_ = meta;
+  return {};
+}
+
+result<void> synced_point::sync_marked() {
+  ensure(marked_ != nullptr && txn_id_in(marked_meta_) == mdb_txn_id(marked_),
+         "what is synced was marked");
   result<void> done;
   if (has_failed_)
     done = write_again(data_, of_->path());
@@ -315,15 +327,23 @@ result<void> synced_point::sync() {
     if (const int code = mdb_env_sync(of_->get(), 1); code != MDB_SUCCESS)
       done = lmdb_failure(code, of_->path(), "sync");
   if (done)
-    done = write(&meta);
+    done = write(&marked_meta_);
   has_failed_ = !done;
-  if (!done)
+  if (!done) {
     mark_failed(out_);
+    return done;
+  }
   // Until the new slot is on the disk, the old one may be needed, and the pages it leads to.
-  auto* unneeded = done ? std::exchange(reader_, *newest) : *newest;
+  auto* unneeded = std::exchange(reader_, std::exchange(marked_, nullptr));
   if (unneeded != nullptr)
     mdb_txn_abort(unneeded);
-  return done;
+  return {};
+}
+
+result<void> synced_point::sync() {
+  if (auto marked = mark(); !marked)
+    return marked;
+  return sync_marked();
 }
 
 result<void> synced_point::finish() {

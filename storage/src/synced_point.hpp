@@ -5,6 +5,7 @@
 
 #include <acta/base/error.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -45,13 +46,20 @@ public:
 
   synced_point(synced_point&& other) noexcept;
   synced_point& operator=(synced_point&&) = delete;
-  /// Gives the read transaction back. The file stays: see finish().
+  /// Gives the read transactions back. The file stays: see finish().
   ~synced_point();
 
   /// Makes all that was committed before the call durable. After an error nothing may be committed
   /// until another call succeeds, which writes all of the data again: the kernel may have taken for
   /// written what it could not write.
   [[nodiscard]] result<void> sync();
+
+  /// The two halves of sync(), for what may only be synced later: remembers what is committed now,
+  /// in place of an earlier mark, and keeps its pages.
+  [[nodiscard]] result<void> mark();
+  /// Makes what was marked durable, and that alone: what was committed since is not found after a
+  /// power loss. Errors as of sync(); the mark stays then, to be tried again.
+  [[nodiscard]] result<void> sync_marked();
 
   /// The read transaction at the state that is durable.
   [[nodiscard]] MDB_txn* reader() const noexcept { return reader_; }
@@ -71,6 +79,8 @@ private:
   file out_;
   file data_;
   MDB_txn* reader_ = nullptr;
+  MDB_txn* marked_ = nullptr;
+  std::array<std::byte, lmdb_meta_size> marked_meta_{};
   std::uint64_t written_ = 0; ///< How often.
   bool has_failed_ = false;   ///< The last sync().
 };

@@ -200,6 +200,18 @@ inline constexpr std::uint64_t view_window = std::uint64_t{1} << 16U;
 /// handler that is broken, not an event.
 inline constexpr std::size_t max_dead_letters = std::size_t{1} << 16U;
 
+/// A key of a view's table as it is stored, in bytes: what LMDB takes, in whole eights. A larger
+/// one is refused: errc::too_large.
+inline constexpr std::size_t max_view_key = 504;
+
+/// A value in a view's table, in bytes: a step holds what it writes in memory until it commits.
+/// A larger one is refused: errc::too_large.
+inline constexpr std::size_t max_view_value = std::size_t{64} << 20U;
+
+/// Steps of a view on disk from one sync to the next: a sync takes milliseconds, and so many steps
+/// are done again in less after a crash.
+inline constexpr unsigned view_sync_every = 64;
+
 /// The longest pause of a projector before it tries again.
 inline constexpr std::chrono::milliseconds max_view_pause{60'000};
 

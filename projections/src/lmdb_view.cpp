@@ -1,0 +1,149 @@
+#include <acta/projections/lmdb_view.hpp>
+
+#include <cstring>
+#include <span>
+#include <string>
+
+namespace acta::projections::detail {
+
+namespace {
+
+/// Of the table of dead letters, 0: its key is this and the position, padded.
+[[nodiscard]] key_bytes key_of(log_position position) {
+  key_bytes key(0);
+  key.add(position.value());
+  key.pad();
+  return key;
+}
+
+/// A dead letter as it is stored; the stream and why follow it.
+struct stored_letter {
+  std::int64_t since_ns = 0;
+  std::uint32_t attempts = 0;
+  std::uint32_t stream_size = 0;
+  std::uint32_t why_size = 0;
+  std::uint16_t code = 0;
+  std::uint16_t unused = 0;
+};
+static_assert(sizeof(stored_letter) == 24);
+
+[[nodiscard]] std::string stored(const dead_letter& one) {
+  const stored_letter fixed{.since_ns = one.since_ns,
+                            .attempts = one.attempts,
+                            .stream_size = static_cast<std::uint32_t>(one.stream.size()),
+                            .why_size = static_cast<std::uint32_t>(one.why.size()),
+                            .code = static_cast<std::uint16_t>(one.code)};
+  std::string bytes(sizeof fixed, '\0');
+  std::memcpy(bytes.data(), &fixed, sizeof fixed);
+  return bytes + one.stream + one.why;
+}
+
+/// Empty if it is damaged.
+[[nodiscard]] std::optional<dead_letter> read_letter(std::span<const std::byte> key,
+                                                     std::span<const std::byte> value) {
+  key_reader parts(key);
+  const log_position position(parts.read<std::uint64_t>());
+  stored_letter fixed;
+  if (!parts.is_whole() || value.size() < sizeof fixed)
+    return std::nullopt;
+  std::memcpy(&fixed, value.data(), sizeof fixed);
+  const std::string_view texts(reinterpret_cast<const char*>(value.data()) + sizeof fixed,
+                               value.size() - sizeof fixed);
+  if (std::uint64_t{fixed.stream_size} + fixed.why_size > texts.size())
+    return std::nullopt;
+  return dead_letter{.position = position,
+                     .stream = std::string(texts.substr(0, fixed.stream_size)),
+                     .code = static_cast<errc>(fixed.code),
+                     .why = std::string(texts.substr(fixed.stream_size, fixed.why_size)),
+                     .attempts = fixed.attempts,
+                     .since_ns = fixed.since_ns};
+}
+
+} // namespace
+
+result<log_position> tables_on_disk::open(const storage::event_log& log) {
+  const std::lock_guard guard(mutex_);
+  file_.reset(); // it is not open twice
+  auto opened = storage::open_view(log, which_);
+  if (!opened)
+    return failure(opened);
+  file_ = std::move(*opened);
+  return file_->position();
+}
+
+result<std::shared_ptr<storage::view_file>> tables_on_disk::file() const {
+  const std::lock_guard guard(mutex_);
+  if (!file_)
+    return failure(errc::not_found, "view '" + which_.label()
+                                      + "' is not open: start its projector, or attach() it, and "
+                                        "see what that says");
+  return file_;
+}
+
+result<void> tables_on_disk::read(const reading& look) const {
+  auto from = file();
+  if (!from)
+    return failure(from);
+  return (*from)->read([&](const storage::view_reader& now) {
+    const table_reader tables(now);
+    look(tables);
+    return tables.status();
+  });
+}
+
+result<void> tables_on_disk::write(const view_step& step, const handling& handle) {
+  auto to = file();
+  if (!to)
+    return failure(to);
+  return (*to)->write(step.reached, [&](storage::view_writer& writer) -> result<void> {
+    table_writer tables(writer);
+    if (auto handled = handle(tables); !handled)
+      return handled;
+    for (const auto& one : step.dead) {
+      const auto letter = stored(one);
+      if (auto put = writer.put(key_of(one.position).bytes(), std::as_bytes(std::span(letter)));
+          !put)
+        return put;
+    }
+    if (step.revived != log_position(0))
+      if (auto erased = writer.erase(key_of(step.revived).bytes()); !erased)
+        return failure(erased);
+    return {};
+  });
+}
+
+result<void> tables_on_disk::clear() {
+  auto of = file();
+  if (!of)
+    return failure(of);
+  return (*of)->clear();
+}
+
+result<std::vector<dead_letter>> tables_on_disk::dead_letters() const {
+  auto from = file();
+  if (!from)
+    return failure(from);
+  std::vector<dead_letter> all;
+  const key_bytes first(0);
+  const key_bytes end(1);
+  bool is_damaged = false;
+  auto read = (*from)->read([&](const storage::view_reader& now) {
+    return now.scan(first.bytes(), end.bytes(), storage::direction::forward,
+                    [&](std::span<const std::byte> key, std::span<const std::byte> value) {
+                      auto one = read_letter(key, value);
+                      is_damaged = is_damaged || !one;
+                      if (one)
+                        all.push_back(std::move(*one));
+                      return one.has_value();
+                    });
+  });
+  if (!read)
+    return failure(read);
+  if (is_damaged)
+    return failure(errc::corrupt, "view '" + which_.label()
+                                    + "' has a dead letter that is damaged; close the store and "
+                                      "remove the view's directory: it is made anew");
+  return all;
+}
+
+} // namespace acta::projections::detail
