@@ -22,6 +22,8 @@ public:
     const bool forward = options_.way == direction::forward;
     next_ = forward ? std::max(first, from).value() : std::min(from, tail).value();
     left_ = 0;
+    if (forward && options_.up_to != log_position(0))
+      tail = std::min(tail, options_.up_to);
     if (next_ >= first.value() && next_ <= tail.value())
       left_ = forward ? tail.value() - next_ + 1 : next_ - first.value() + 1;
   }
@@ -30,7 +32,8 @@ public:
     if (failed_)
       return std::unexpected(*failed_);
     const auto step = options_.way == direction::forward ? std::uint64_t{1} : ~std::uint64_t{0};
-    const bool all = options_.category == category_id(0) && options_.event_types.empty();
+    const bool all =
+      options_.category == category_id(0) && options_.event_types.empty() && options_.parts == 1;
     std::size_t count = 0;
     for (; left_ != 0 && count < batch_.size(); next_ += step, --left_) {
       auto record = source_.read(next_);
@@ -51,7 +54,8 @@ private:
     const auto& types = options_.event_types;
     return (options_.category == category_id(0)
             || options_.category.value() == record.header().category)
-           && (types.empty() || std::ranges::find(types, record.event_type()) != types.end());
+           && (types.empty() || std::ranges::find(types, record.event_type()) != types.end())
+           && (options_.parts == 1 || record.stream_hash() % options_.parts == options_.part);
   }
 
   Source source_;

@@ -40,6 +40,11 @@ struct scan_options {
   category_id category{};
   /// Only those of these event types; empty for all.
   std::vector<event_type_id> event_types{};
+  /// Only of streams whose stream_hash() is `part` modulo `parts`, which must not be 0.
+  std::uint32_t part = 0;
+  std::uint32_t parts = 1;
+  /// Forward: the last position to look at; 0: the tail.
+  log_position up_to{};
 };
 
 /// Reads records from a snapshot. Borrowed from the snapshot: must not outlive it. Not thread-safe.

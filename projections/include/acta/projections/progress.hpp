@@ -1,0 +1,52 @@
+#pragma once
+
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string_view>
+
+namespace acta::projections {
+
+/// How far a view is, and how to wait until it is further.
+///
+/// Concurrency: position and failure are written under the mutex, so that no waiter misses a step;
+/// the position is atomic to be read without it. Any thread may wait or ask.
+class progress {
+public:
+  /// All that can be read of the view is of events up to here.
+  [[nodiscard]] log_position position() const noexcept {
+    return log_position(position_.load(std::memory_order_acquire));
+  }
+
+  /// Waits until position() is `wanted` or more, `at_most` so long: with a receipt's position, one
+  /// reads one's own writes. errc::timed_out says how far behind the view `name` is; where its
+  /// projector has stopped, the error that stopped it.
+  [[nodiscard]] result<void> wait_for(log_position wanted, std::chrono::nanoseconds at_most,
+                                      std::string_view name) const;
+
+  /// The error that stopped it, if one did.
+  [[nodiscard]] result<void> status() const;
+
+  // By who feeds the view.
+  void move_to(log_position reached);
+  void stop(error why);
+  /// It goes on after stop().
+  void go_on();
+
+private:
+  [[nodiscard]] result<void> status_locked() const;
+
+  std::atomic<std::uint64_t> position_{0};
+  mutable std::mutex mutex_;
+  mutable std::condition_variable moved_;
+  mutable int waiting_ = 0;
+  std::optional<error> failure_;
+};
+
+} // namespace acta::projections
