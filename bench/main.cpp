@@ -8,6 +8,7 @@
 #include "thread_options.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
@@ -61,7 +62,7 @@ void way_of_a_command(benchmark::State& state, const settings& with) {
     const store_directory directory(with.directory);
     auto engine = value_or_give_up(runtime::engine::open<limit_order, domain::trading::instrument>(
       value_or_give_up(storage::open_log(directory.store())), with.engine));
-    projections::order_book book;
+    projections::memory_view<projections::order_book> book;
     const auto following = value_or_give_up(projections::projector::start(*engine, book));
     sim::generator flow(with.orders, 1, 10);
     const sim::decided_commands none;

@@ -6,7 +6,7 @@
 #include "output_file.hpp"
 
 #include <acta/domain/aggregate.hpp>
-#include <acta/projections/projection.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
 #include <acta/storage/event_log.hpp>
@@ -71,13 +71,14 @@ struct mover {
 };
 
 /// A read model that counts.
-class counting final : public projections::event_handlers<counting, domain::event_list<moved>> {
-public:
-  [[nodiscard]] std::string_view name() const noexcept override { return "counting"; }
-  void on(const moved& e, const storage::record_view&) { sum_ += e.amount(); }
+struct counting {
+  static constexpr std::string_view name = "counting";
+  static constexpr std::uint32_t version = 1;
+  using events = domain::event_list<moved>;
 
-private:
-  std::int64_t sum_ = 0;
+  void on(const moved& e, const storage::record_view&) { sum += e.amount(); }
+
+  std::int64_t sum = 0;
 };
 
 /// Seconds of processor time of this process's threads, by their names.
@@ -147,7 +148,7 @@ struct set_up {
   {
     auto engine = value_or_give_up(runtime::engine::open<mover>(
       value_or_give_up(storage::open_log(directory.store())), options));
-    counting view;
+    projections::memory_view<counting> view;
     std::unique_ptr<projections::projector> following;
     if (how.projector)
       following = value_or_give_up(projections::projector::start(*engine, view));

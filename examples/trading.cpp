@@ -1,6 +1,7 @@
 // A market: limit orders, and read models that follow them: order book and trade tape. Opened
 // again, the same book is made of the log. Run: trading [DIRECTORY]
 #include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/projections/trade_tape.hpp>
@@ -29,8 +30,8 @@ constexpr std::int64_t dollar = 1'000'000'000; // prices are in 1e-9 of the curr
 
 /// An engine, and what follows it: each projector pulls from the log at its own pace.
 struct market {
-  projections::order_book book;
-  projections::trade_tape tape;
+  projections::memory_view<projections::order_book> book;
+  projections::memory_view<projections::trade_tape> tape;
   std::unique_ptr<runtime::engine> engine; // outlives the projectors, and its views outlive it
   std::unique_ptr<projections::projector> books;
   std::unique_ptr<projections::projector> tapes;
@@ -106,19 +107,19 @@ result<void> run(const char* directory) {
     reached = *sent;
     if (auto seen = today.wait_for(reached); !seen) // so one reads one's own writes
       return seen;
-    const auto best = today.book.top(acme);
+    const auto best = today.book.read([](const auto& book) { return book.top(acme); });
     print("best bid", best.bid);
     print("best ask", best.ask);
-    for (const auto& one : today.tape.newest())
+    for (const auto& one : today.tape.read([](const auto& tape) { return tape.newest(); }))
       fmt::print("trade: {} at {}\n", one.quantity, one.price / dollar);
-    before = today.book.depth(acme);
+    before = today.book.read([](const auto& book) { return book.depth(acme); });
   }
   market tomorrow;
   if (auto opened = tomorrow.open(directory); !opened)
     return opened;
   if (auto seen = tomorrow.wait_for(reached); !seen)
     return seen;
-  const auto after = tomorrow.book.depth(acme);
+  const auto after = tomorrow.book.read([](const auto& book) { return book.depth(acme); });
   fmt::print("after a restart: {} bid and {} ask levels, {}\n", after.bids.size(),
              after.asks.size(), after == before ? "the same book" : "ANOTHER BOOK");
   return {};

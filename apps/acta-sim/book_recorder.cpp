@@ -39,25 +39,30 @@ book_recorder::book_recorder(const recorded_feed& feed, std::uint64_t fingerprin
   to_.write(header_line());
 }
 
-void book_recorder::attach(const storage::event_log& log) {
-  book_.attach(log);
+result<storage::scan_options> book_recorder::attach(const storage::event_log& log) {
+  handlers_.attach(log);
   for (category_id id(1); !log.category_name(id).empty(); id = id.next())
     if (log.category_name(id) == trading::limit_order::category)
       orders_ = id;
+  return storage::scan_options{}; // all, as a row is written when another record of the feed begins
 }
 
-result<void> book_recorder::apply(std::span<const storage::record_view> records) {
-  for (const auto& record : records) {
+projections::step_result book_recorder::apply(const projections::view_step& step) {
+  for (const auto& record : step.records) {
     const auto& id = record.header().command;
     const auto number = id.high() == fingerprint_ ? id.low() : 0;
     if (number != pending_)
       write_pending_row();
-    if (auto applied = book_.apply({&record, 1}); !applied)
+    if (auto applied = handlers_.apply(book_, {&record, 1}); !applied)
       return applied;
     if (record.header().category == orders_.value() && number < feed_.labels.size())
       pending_ = number;
   }
   return {};
+}
+
+result<void> book_recorder::clear() {
+  return failure(errc::invalid_argument, "rows that are written stay: begin another file");
 }
 
 void book_recorder::write_pending_row() {

@@ -3,6 +3,7 @@
 #include "output_file.hpp"
 #include "source.hpp"
 
+#include <acta/projections/handlers.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projection.hpp>
 
@@ -25,8 +26,14 @@ public:
   book_recorder(const recorded_feed& feed, std::uint64_t fingerprint, output_file to);
 
   [[nodiscard]] std::string_view name() const noexcept override { return "book_recorder"; }
-  void attach(const storage::event_log& log) override;
-  [[nodiscard]] result<void> apply(std::span<const storage::record_view> records) override;
+  [[nodiscard]] std::uint32_t version() const noexcept override { return 1; }
+  [[nodiscard]] result<storage::scan_options> attach(const storage::event_log& log) override;
+  [[nodiscard]] projections::step_result apply(const projections::view_step& step) override;
+  /// errc::invalid_argument: rows that are written stay.
+  [[nodiscard]] result<void> clear() override;
+  [[nodiscard]] result<std::vector<projections::dead_letter>> dead_letters() const override {
+    return {};
+  }
 
   /// Writes the last row and completes the file.
   [[nodiscard]] result<void> finish();
@@ -38,6 +45,7 @@ private:
   std::uint64_t fingerprint_;
   output_file to_;
   projections::order_book book_;
+  projections::handlers<projections::order_book> handlers_;
   category_id orders_;
   std::uint64_t pending_ = 0; ///< The record whose row is not written yet; 0 is none.
   std::string row_;

@@ -111,7 +111,10 @@ result<void> driver::clear(const step& one) {
       return reached;
     parts_.on_progress();
   }
-  for (const auto order : parts_.book.resting_orders(static_cast<std::uint32_t>(one.key))) {
+  const auto instrument = static_cast<std::uint32_t>(one.key);
+  const auto resting =
+    parts_.book.read([&](const auto& book) { return book.resting_orders(instrument); });
+  for (const auto order : resting) {
     if (parts_.decided.contains_order(order, one.record))
       continue; // it came after this record, in a run before
     auto sent = send<trading::limit_order>(

@@ -4,6 +4,7 @@
 #include "source.hpp"
 
 #include <acta/base/error.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
@@ -75,7 +76,8 @@ public:
     runtime::engine& engine;
     source& from;
     const decided_commands& decided;
-    const projections::order_book& book; ///< Asked what rests when a book is cleared.
+    /// Asked what rests when a book is cleared.
+    const projections::memory_view<projections::order_book>& book;
     const projections::projector& book_projector;
     std::size_t window = 1;
     const std::atomic<bool>& interrupted; ///< When true, no more is sent.

@@ -7,6 +7,7 @@
 #include "output_file.hpp"
 #include "progress.hpp"
 
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/projections/trade_tape.hpp>
@@ -220,6 +221,13 @@ private:
     return {};
   }
 
+  [[nodiscard]] std::vector<std::uint32_t> instruments() const {
+    return book_.read([](const auto& book) { return book.instruments(); });
+  }
+  [[nodiscard]] projections::book_depth depth_of(std::uint32_t instrument) const {
+    return book_.read([&](const auto& book) { return book.depth(instrument); });
+  }
+
   [[nodiscard]] std::uint64_t lag() const {
     const auto tail = engine_->log().tail().value();
     std::uint64_t most = 0;
@@ -292,23 +300,23 @@ private:
     for (const auto& one : projectors_)
       made.projections.push_back({std::string(one->view().name()), one->position().value(),
                                   made.log_events - one->position().value()});
-    made.resting_orders = book_.resting_count();
-    for (const auto instrument : book_.instruments()) {
-      const auto depth = book_.depth(instrument);
+    made.resting_orders = book_.read([](const auto& book) { return book.resting_count(); });
+    for (const auto instrument : instruments()) {
+      const auto depth = depth_of(instrument);
       made.bid_levels += depth.bids.size();
       made.ask_levels += depth.asks.size();
     }
-    made.trades = tape_.totals();
+    made.trades = tape_.read([](const auto& tape) { return tape.totals(); });
     made.machine = this_machine(directory_);
     return made;
   }
 
   [[nodiscard]] result<void> write_final_book(output_file& to) const {
-    const auto instruments = book_.instruments();
-    const bool several = instruments.size() > 1;
+    const auto all = instruments();
+    const bool several = all.size() > 1;
     to.write(several ? "instrument,side,price,size,orders\n" : "side,price,size,orders\n");
-    for (const auto instrument : instruments) {
-      const auto depth = book_.depth(instrument);
+    for (const auto instrument : all) {
+      const auto depth = depth_of(instrument);
       const auto write = [&](char side, const std::vector<projections::price_level>& levels) {
         for (const auto& level : levels)
           to.write(fmt::format("{}{},{},{},{}\n", several ? fmt::format("{},", instrument) : "",
@@ -327,8 +335,8 @@ private:
   std::unique_ptr<temporary_directory> temporary_;
   std::filesystem::path directory_;
   decided_commands decided_;
-  projections::order_book book_;
-  projections::trade_tape tape_;
+  projections::memory_view<projections::order_book> book_;
+  projections::memory_view<projections::trade_tape> tape_;
   std::optional<book_recorder> recorder_;
   std::unique_ptr<runtime::engine> engine_;
   std::vector<std::unique_ptr<projections::projector>> projectors_;

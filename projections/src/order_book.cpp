@@ -84,6 +84,13 @@ struct mixed {
 /// nothing.
 class order_book::implementation {
 public:
+  implementation() = default;
+  implementation(const implementation& other) : books_(other.books_), orders_(other.orders_) {
+    for (auto order = orders_.begin(); order != orders_.end(); ++order)
+      order.value().book = &books_.at(order->second.instrument);
+  }
+  implementation& operator=(const implementation&) = delete;
+
   void submit(std::uint64_t id, const domain::trading::order_submitted& event) {
     auto& book = books_[event.instrument()]; // a std::map: its address stays
     auto& order = orders_[id];
@@ -148,10 +155,15 @@ namespace {
 } // namespace
 
 order_book::order_book() : implementation_(std::make_unique<implementation>()) {}
+order_book::order_book(const order_book& other)
+    : implementation_(std::make_unique<implementation>(*other.implementation_)) {}
+order_book& order_book::operator=(const order_book& other) {
+  implementation_ = std::make_unique<implementation>(*other.implementation_);
+  return *this;
+}
 order_book::~order_book() = default;
 
 std::vector<std::uint32_t> order_book::instruments() const {
-  const std::lock_guard guard(mutex());
   std::vector<std::uint32_t> all;
   for (const auto& [instrument, book] : implementation_->books())
     all.push_back(instrument);
@@ -159,20 +171,17 @@ std::vector<std::uint32_t> order_book::instruments() const {
 }
 
 book_depth order_book::depth(std::uint32_t instrument, std::size_t levels) const {
-  const std::lock_guard guard(mutex());
   const auto* book = implementation_->find(instrument);
   return book == nullptr ? book_depth{}
                          : book_depth{book->bids.best(levels), book->asks.best(levels)};
 }
 
 book_top order_book::top(std::uint32_t instrument) const {
-  const std::lock_guard guard(mutex());
   const auto* book = implementation_->find(instrument);
   return book == nullptr ? book_top{} : book_top{book->bids.top(), book->asks.top()};
 }
 
 std::vector<std::uint64_t> order_book::resting_orders(std::uint32_t instrument) const {
-  const std::lock_guard guard(mutex());
   std::vector<std::uint64_t> ids;
   for (const auto& [id, order] : implementation_->orders())
     if (order.instrument == instrument)
@@ -182,7 +191,6 @@ std::vector<std::uint64_t> order_book::resting_orders(std::uint32_t instrument) 
 }
 
 std::size_t order_book::resting_count() const {
-  const std::lock_guard guard(mutex());
   return implementation_->orders().size();
 }
 

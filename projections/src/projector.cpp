@@ -1,119 +1,125 @@
 #include <acta/projections/projector.hpp>
 
-#include "apply.hpp"
+#include "feeder.hpp"
 
 #include <acta/runtime/background_actor.hpp>
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
-#include <optional>
-#include <string>
 #include <utility>
 
 namespace acta::projections {
 
-/// Concurrency: run() is called by the actor's thread alone. `position_` and `failure_` are written
-/// under `mutex_`, so that no waiter misses a step; position_ is atomic to be read without it.
-class projector::implementation {
+/// Concurrency: whatever touches the view holds `feeding_`: the actor for one piece of work at a
+/// time, and those who control it. Since a mutex is not fair, the actor lets them go first:
+/// `visitors_` counts those who wait or are inside.
+class projector::implementation final : private clock::listener {
 public:
-  implementation(runtime::engine& engine, projection& view,
-                 std::unique_ptr<storage::log_snapshot> snapshot)
-      : view_(view), upcasters_(engine.upcasters()), snapshot_(std::move(snapshot)),
+  implementation(runtime::engine& engine, projection& view, projector_options options,
+                 storage::scan_options wanted, std::unique_ptr<storage::log_snapshot> snapshot)
+      : engine_(engine), view_(view), paused_(options.paused),
+        feeder_(engine, view, std::move(options), std::move(wanted), std::move(snapshot)),
         actor_(engine.system(), [this] { return run(); }),
         subscription_(engine.on_tail([this](log_position) { actor_.wake(); })) {
+    is_told_of_moves_.store(engine.clock().add_listener(*this), std::memory_order_relaxed);
     actor_.wake();
+  }
+  ~implementation() {
+    if (is_told_of_moves_.load(std::memory_order_relaxed))
+      engine_.clock().remove_listener(*this);
+    ending_.store(true, std::memory_order_relaxed);
   }
 
   [[nodiscard]] const projection& view() const noexcept { return view_; }
-  [[nodiscard]] log_position position() const noexcept {
-    return log_position(position_.load(std::memory_order_acquire));
-  }
 
-  [[nodiscard]] result<void> status() const {
-    const std::lock_guard guard(mutex_);
-    return status_locked();
+  [[nodiscard]] result<view_lag> lag() {
+    const visit guard(*this);
+    return feeder_.lag();
   }
-
-  [[nodiscard]] result<void> wait_for(log_position wanted, std::chrono::nanoseconds at_most) const {
-    if (position() >= wanted)
-      return {};
-    constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365); // a clock can add it
-    std::unique_lock lock(mutex_);
-    ++waiting_;
-    const bool met = moved_.wait_for(lock, std::min(at_most, longest),
-                                     [&] { return position() >= wanted || failure_.has_value(); });
-    --waiting_;
-    if (position() >= wanted)
-      return {};
-    if (met)
-      return status_locked();
-    return failure(errc::timed_out,
-                   std::string(view_.name()) + ": position " + std::to_string(wanted.value())
-                     + " is not reached yet; the view is at " + std::to_string(position().value()));
+  void pause() {
+    paused_.store(true, std::memory_order_relaxed);
+    const visit guard(*this); // the step in hand has ended when this is had
+  }
+  void resume() {
+    const visit guard(*this);
+    feeder_.go_on({});
+    go_on();
+  }
+  [[nodiscard]] result<void> run_to(log_position position) {
+    const visit guard(*this);
+    if (auto possible = feeder_.go_on(position); !possible)
+      return possible;
+    go_on();
+    return {};
+  }
+  [[nodiscard]] result<void> reset() {
+    const visit guard(*this);
+    auto done = feeder_.reset();
+    actor_.wake();
+    return done;
+  }
+  [[nodiscard]] result<void> retry(log_position position) {
+    const visit guard(*this);
+    return feeder_.revive(position, feeder::how::retried);
+  }
+  [[nodiscard]] result<void> discard(log_position position) {
+    const visit guard(*this);
+    return feeder_.revive(position, feeder::how::discarded);
   }
 
 private:
-  /// Batches before the snapshot is let go: a long catch-up must not pin old pages of the log.
-  static constexpr int batches_per_run = 64;
-
-  [[nodiscard]] result<void> status_locked() const {
-    if (failure_)
-      return std::unexpected(*failure_);
-    return {};
-  }
-
-  /// Applies some of what is new; true if there is more.
-  bool run() noexcept {
-    if (failure_)
-      return false;
-    auto more = advance();
-    if (more)
-      return *more;
-    const std::lock_guard guard(mutex_);
-    failure_.emplace(std::move(more.error()));
-    moved_.notify_all();
-    return false;
-  }
-
-  [[nodiscard]] result<bool> advance() {
-    if (auto refreshed = snapshot_->refresh(); !refreshed)
-      return failure(refreshed);
-    if (snapshot_->tail() <= position())
-      return false;
-    auto cursor = snapshot_->scan(position().next());
-    if (!cursor)
-      return failure(cursor);
-    for (int i = 0; i < batches_per_run; ++i) {
-      auto records = (*cursor)->next();
-      if (!records)
-        return failure(records);
-      if (records->empty())
-        return false;
-      if (auto applied = apply(view_, upcasters_, *records, memory_); !applied)
-        return failure(applied);
-      move_to(records->back().position());
+  class visit {
+  public:
+    explicit visit(implementation& of) : of_(of) {
+      of_.visitors_.fetch_add(1, std::memory_order_relaxed);
+      of_.feeding_.lock();
     }
-    return true;
+    ~visit() {
+      of_.feeding_.unlock();
+      of_.visitors_.fetch_sub(1, std::memory_order_release);
+      of_.visitors_.notify_all();
+    }
+    visit(const visit&) = delete;
+    visit& operator=(const visit&) = delete;
+
+  private:
+    implementation& of_;
+  };
+
+  void clock_moved() noexcept override { actor_.wake(); }
+
+  void go_on() {
+    paused_.store(false, std::memory_order_relaxed);
+    actor_.wake();
   }
 
-  void move_to(log_position reached) {
-    const std::lock_guard guard(mutex_);
-    position_.store(reached.value(), std::memory_order_release);
-    if (waiting_ != 0)
-      moved_.notify_all();
+  /// Does a piece of work; true if there is more.
+  bool run() noexcept {
+    for (auto inside = visitors_.load(std::memory_order_acquire); inside != 0;
+         inside = visitors_.load(std::memory_order_acquire))
+      visitors_.wait(inside, std::memory_order_acquire);
+    const std::lock_guard guard(feeding_);
+    if (ending_.load(std::memory_order_relaxed))
+      return false;
+    const bool more = !paused_.load(std::memory_order_relaxed) && feeder_.feed();
+    if (feeder_.has_arrived())
+      paused_.store(true, std::memory_order_relaxed);
+    feeder_.watch_lag();
+    if (const auto rest = feeder_.looks_again_after();
+        rest && !is_told_of_moves_.load(std::memory_order_relaxed))
+      actor_.wake_after(*rest);
+    return more && !paused_.load(std::memory_order_relaxed);
   }
 
+  runtime::engine& engine_;
   projection& view_;
-  const runtime::upcasters& upcasters_;
-  runtime::upcast_memory memory_;
-  std::unique_ptr<storage::log_snapshot> snapshot_;
-  std::atomic<std::uint64_t> position_{0};
-  mutable std::mutex mutex_;
-  mutable std::condition_variable moved_;
-  mutable int waiting_ = 0;
-  std::optional<error> failure_;
+  std::atomic<bool> paused_;
+  std::atomic<bool> ending_{false};
+  std::atomic<bool> is_told_of_moves_{false};
+  std::atomic<int> visitors_{0};
+  std::mutex feeding_;
+  feeder feeder_;
   // Last: the subscription ends before the actor, and the actor before what it uses.
   runtime::background_actor actor_;
   std::unique_ptr<runtime::engine::tail_subscription> subscription_;
@@ -124,13 +130,38 @@ projector::projector(std::unique_ptr<implementation> made) noexcept
 
 projector::~projector() = default;
 
-result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, projection& view) {
-  view.attach(engine.log());
+namespace {
+
+[[nodiscard]] result<void> check(const projector_options& options) {
+  const auto wrong = [](const char* what) {
+    return failure(errc::invalid_argument, std::string("projector_options::") + what);
+  };
+  if (options.batch == 0)
+    return wrong("batch is 0: a transaction has one record at least");
+  if (options.parts == 0 || options.part >= options.parts)
+    return wrong("part must be less than parts");
+  if (options.pause.count() < 0)
+    return wrong("pause is negative");
+  if (options.alarm_over.time.count() < 0)
+    return wrong("alarm_over.time is negative");
+  return {};
+}
+
+} // namespace
+
+result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, projection& view,
+                                                    projector_options options) {
+  if (auto sound = check(options); !sound)
+    return failure(sound);
+  auto wanted = view.attach(engine.log());
+  if (!wanted)
+    return failure(wanted);
   auto snapshot = engine.log().snapshot();
   if (!snapshot)
     return failure(snapshot);
-  return std::unique_ptr<projector>(
-    new projector(std::make_unique<implementation>(engine, view, std::move(*snapshot))));
+  auto made = std::make_unique<implementation>(engine, view, std::move(options), std::move(*wanted),
+                                               std::move(*snapshot));
+  return std::unique_ptr<projector>(new projector(std::move(made)));
 }
 
 const projection& projector::view() const noexcept {
@@ -138,15 +169,43 @@ const projection& projector::view() const noexcept {
 }
 
 log_position projector::position() const noexcept {
-  return implementation_->position();
+  return view().position();
 }
 
 result<void> projector::status() const {
-  return implementation_->status();
+  return view().progress().status();
 }
 
 result<void> projector::wait_for(log_position position, std::chrono::nanoseconds at_most) const {
-  return implementation_->wait_for(position, at_most);
+  return view().progress().wait_for(position, at_most, view().name());
+}
+
+result<view_lag> projector::lag() const {
+  return implementation_->lag();
+}
+
+void projector::pause() {
+  implementation_->pause();
+}
+
+void projector::resume() {
+  implementation_->resume();
+}
+
+result<void> projector::run_to(log_position position) {
+  return implementation_->run_to(position);
+}
+
+result<void> projector::reset() {
+  return implementation_->reset();
+}
+
+result<void> projector::retry(log_position position) {
+  return implementation_->retry(position);
+}
+
+result<void> projector::discard(log_position position) {
+  return implementation_->discard(position);
 }
 
 } // namespace acta::projections

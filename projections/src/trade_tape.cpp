@@ -15,7 +15,6 @@ void add_to(trade_sum& sum, const trade_sum& more) noexcept {
 } // namespace
 
 trade_totals trade_tape::totals() const {
-  const std::lock_guard guard(mutex());
   trade_totals sum;
   for (const auto& [instrument, totals] : totals_) {
     add_to(sum.all, totals.all);
@@ -25,13 +24,11 @@ trade_totals trade_tape::totals() const {
 }
 
 trade_totals trade_tape::totals(std::uint32_t instrument) const {
-  const std::lock_guard guard(mutex());
   const auto found = totals_.find(instrument);
   return found == totals_.end() ? trade_totals{} : found->second;
 }
 
 std::vector<trade> trade_tape::newest() const {
-  const std::lock_guard guard(mutex());
   return {newest_.begin(), newest_.end()};
 }
 

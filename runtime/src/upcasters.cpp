@@ -117,6 +117,15 @@ result<upcasters> upcasters::bind(std::vector<upcaster> list, const storage::eve
   return made;
 }
 
+void upcasters::add_sources(std::vector<event_type_id>& wanted) const {
+  if (wanted.empty())
+    return;
+  for (std::size_t type = 0; type < chains_.size(); ++type)
+    if (const event_type_id id(static_cast<std::uint16_t>(type));
+        !chains_[type].empty() && std::ranges::find(wanted, id) == wanted.end())
+      wanted.push_back(id);
+}
+
 const upcasters::chain* upcasters::find(const record_view& record) const noexcept {
   const auto type = record.event_type().value();
   if (type >= chains_.size())

@@ -3,6 +3,7 @@
 #include "../support/scratch_directory.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/storage/event_log.hpp>
@@ -194,8 +195,9 @@ TEST(kill, loses_nothing_receipted_at_any_moment) {
     expect_no_gap(**snapshot);
     reference_book reference;
     reference.apply(**snapshot, **log);
-    projections::order_book book;
-    ASSERT_TRUE(projections::replay(**log, book).has_value());
+    projections::memory_view<projections::order_book> view;
+    ASSERT_TRUE(projections::replay(**log, view).has_value());
+    const auto book = view.read([](const auto& now) { return now; });
     EXPECT_EQ(book.depth(1).bids, reference.depth().bids);
     EXPECT_EQ(book.depth(1).asks, reference.depth().asks);
     if (testing::Test::HasFailure())

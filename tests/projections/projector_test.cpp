@@ -1,6 +1,7 @@
 #include "../support/scratch_directory.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
@@ -30,24 +31,31 @@ using runtime::engine;
 class counting final : public projections::projection {
 public:
   std::string_view name() const noexcept override { return "counting"; }
-  void attach(const storage::event_log&) override {}
-  result<void> apply(std::span<const storage::record_view> records) override {
-    for (const auto& record : records) {
-      EXPECT_EQ(record.position(), last.next());
-      if (record.position() == fails_at)
-        return failure(errc::io, "counting: told to fail");
-      if (record.position() == throws_at)
-        throw std::runtime_error("told to throw");
-      if (record.position() == waits_at)
+  std::uint32_t version() const noexcept override { return 1; }
+  result<storage::scan_options> attach(const storage::event_log&) override { return {}; }
+  projections::step_result apply(const projections::view_step& step) override {
+    auto seen = last;
+    for (std::size_t i = 0; i < step.records.size(); ++i) {
+      const auto position = step.records[i].position();
+      EXPECT_EQ(position, seen.next());
+      if (position == fails_at)
+        return std::unexpected(
+          projections::failed_step{error(errc::io, "counting: told to fail"), i});
+      if (position == waits_at)
         go_on.wait();
-      last = record.position();
+      seen = position;
     }
+    last = seen;
     return {};
   }
+  result<void> clear() override {
+    last = {};
+    return {};
+  }
+  result<std::vector<projections::dead_letter>> dead_letters() const override { return {}; }
 
   log_position last;
   std::optional<log_position> fails_at;
-  std::optional<log_position> throws_at;
   std::optional<log_position> waits_at;
   std::latch go_on{1};
 };
@@ -129,21 +137,32 @@ TEST_F(projector_test, stops_at_the_first_error_and_tells_who_waits) {
   ASSERT_FALSE(failed.has_value());
   EXPECT_EQ(failed.error().code(), errc::io);
   ASSERT_FALSE((*running)->status().has_value());
-  EXPECT_EQ((*running)->status().error().message(), "counting: told to fail");
+  const auto why = (*running)->status().error().message();
+  EXPECT_TRUE(why.contains("'counting' stopped before position 3: counting: told to fail")) << why;
   EXPECT_TRUE(engine_->ask<limit_order>(99, order_).has_value()) << "the write side never notices";
 }
 
+/// Throws at the third event.
+struct throwing {
+  static constexpr std::string_view name = "throwing";
+  static constexpr std::uint32_t version = 1;
+  using events = domain::event_list<order_submitted>;
+
+  void on(const order_submitted&, const storage::record_view& record) const {
+    if (record.position() == log_position(3))
+      throw std::runtime_error("told to throw");
+  }
+};
+
 TEST_F(projector_test, stops_at_an_exception_as_at_an_error) {
-  counting view;
-  view.throws_at = log_position(3);
+  projections::memory_view<throwing> view;
   auto running = projector::start(*engine_, view);
   const auto failed = (*running)->wait_for(submit_orders(1, 10), 10s);
   ASSERT_FALSE(failed.has_value());
   EXPECT_EQ(failed.error().code(), errc::handler_failed);
-  EXPECT_NE(failed.error().message().find("'counting' threw: told to throw"), std::string::npos)
+  EXPECT_NE(failed.error().message().find("'throwing' threw: told to throw"), std::string::npos)
     << failed.error().message();
-  counting replayed;
-  replayed.throws_at = log_position(3);
+  projections::memory_view<throwing> replayed;
   const auto reached = projections::replay(*log_, replayed);
   ASSERT_FALSE(reached.has_value());
   EXPECT_EQ(reached.error().code(), errc::handler_failed);
@@ -152,7 +171,7 @@ TEST_F(projector_test, stops_at_an_exception_as_at_an_error) {
 TEST_F(projector_test, refuses_orders_whose_keys_are_no_integers) {
   const auto text = stream_id::from_text(engine_->category<limit_order>(), "alice");
   ASSERT_TRUE(engine_->ask<limit_order>(*text, order_).has_value());
-  projections::order_book book;
+  projections::memory_view<projections::order_book> book;
   const auto reached = projections::replay(*log_, book);
   ASSERT_FALSE(reached.has_value());
   EXPECT_NE(reached.error().message().find("integer keys"), std::string::npos);

@@ -1,5 +1,6 @@
 // The order book and the trade tape against the plainest code that could be written for them.
 #include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/projections/trade_tape.hpp>
@@ -31,10 +32,16 @@ public:
   };
 
   std::string_view name() const noexcept override { return "plain_market"; }
-  void attach(const storage::event_log& log) override { log_ = &log; }
+  std::uint32_t version() const noexcept override { return 1; }
+  result<storage::scan_options> attach(const storage::event_log& log) override {
+    log_ = &log;
+    return {};
+  }
+  result<void> clear() override { return {}; }
+  result<std::vector<projections::dead_letter>> dead_letters() const override { return {}; }
 
-  result<void> apply(std::span<const storage::record_view> records) override {
-    for (const auto& record : records) {
+  projections::step_result apply(const projections::view_step& step) override {
+    for (const auto& record : step.records) {
       const auto id = record.integer_key();
       const auto type = log_->event_type_name(record.event_type());
       const auto payload = record.payload();
@@ -108,7 +115,7 @@ TEST_P(read_models, equal_the_plainest_reference) {
   std::mt19937 random(GetParam());
   auto engine = runtime::engine::open<limit_order, instrument>(storage::make_memory_log());
   ASSERT_TRUE(engine);
-  projections::order_book followed;
+  projections::memory_view<projections::order_book> followed;
   auto following = projections::projector::start(**engine, followed);
   ASSERT_TRUE(following);
   for (int i = 0; i < 5'000; ++i) {
@@ -121,19 +128,22 @@ TEST_P(read_models, equal_the_plainest_reference) {
   }
   const auto& log = (*engine)->log();
   plain_market plain;
-  projections::order_book book;
-  projections::trade_tape tape(10);
+  projections::memory_view<projections::order_book> replayed;
+  projections::memory_view<projections::trade_tape> trades(projections::trade_tape(10));
   (*engine)->stop();
   ASSERT_TRUE((*following)->wait_for(log.tail(), std::chrono::seconds(30)));
   const auto tail = projections::replay(log, plain);
   ASSERT_TRUE(tail);
-  EXPECT_EQ(projections::replay(log, book), *tail);
-  EXPECT_EQ(projections::replay(log, tape), *tail);
+  EXPECT_EQ(projections::replay(log, replayed), *tail);
+  EXPECT_EQ(projections::replay(log, trades), *tail);
+  const auto book = replayed.read([](const auto& now) { return now; });
+  const auto live = followed.read([](const auto& now) { return now; });
+  const auto tape = trades.read([](const auto& now) { return now; });
 
   EXPECT_EQ(book.instruments(), (std::vector<std::uint32_t>{1, 2, 3}));
   std::size_t resting = 0;
   for (const auto instrument : book.instruments()) {
-    for (const auto* view : {&book, &followed}) {
+    for (const auto* view : {&book, &live}) {
       const auto depth = view->depth(instrument);
       EXPECT_EQ(depth.bids, plain.levels(instrument, side::buy));
       EXPECT_EQ(depth.asks, plain.levels(instrument, side::sell));
@@ -198,7 +208,7 @@ TEST(order_book, stops_at_a_payload_that_is_not_its_events) {
   storage::encode_record(fields, bytes);
   const std::array records{std::as_bytes(std::span<const std::uint64_t>(words))};
   ASSERT_TRUE(log->append(records, 1'000));
-  projections::order_book book;
+  projections::memory_view<projections::order_book> book;
   const auto replayed = projections::replay(*log, book);
   ASSERT_FALSE(replayed);
   EXPECT_EQ(replayed.error().code(), errc::corrupt);

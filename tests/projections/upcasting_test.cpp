@@ -1,13 +1,12 @@
 #include "../support/cart_fixture.hpp"
 
-#include <acta/projections/projection.hpp>
+#include <acta/projections/memory_view.hpp>
 #include <acta/projections/projector.hpp>
 
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,22 +17,23 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Notes what was put where.
-class shelf final : public projections::event_handlers<shelf, domain::event_list<put, taken>> {
-public:
-  std::string_view name() const noexcept override { return "shelf"; }
-  [[nodiscard]] std::vector<std::string> seen() const {
-    const std::lock_guard guard(mutex());
-    return seen_;
-  }
+struct shelf {
+  static constexpr std::string_view name = "shelf";
+  static constexpr std::uint32_t version = 1;
+  using events = domain::event_list<put, taken>;
+
   void on(const put& event, const storage::record_view& record) {
-    seen_.push_back(std::to_string(record.position().value()) + ": "
-                    + std::to_string(event.pieces()));
+    seen.push_back(std::to_string(record.position().value()) + ": "
+                   + std::to_string(event.pieces()));
   }
   void on(const taken&, const storage::record_view&) {}
 
-private:
-  std::vector<std::string> seen_;
+  std::vector<std::string> seen;
 };
+
+[[nodiscard]] std::vector<std::string> seen_by(const projections::memory_view<shelf>& view) {
+  return view.read([](const shelf& now) { return now.seen; });
+}
 
 class projections_upcasting_test : public cart_fixture {
 protected:
@@ -52,13 +52,13 @@ TEST_P(projections_upcasting_test, projector_hands_on_old_events_as_new_ones) {
   write_history();
   auto engine = open();
   ASSERT_TRUE(engine) << engine.error().message();
-  shelf view;
+  projections::memory_view<shelf> view;
   auto projector = projections::projector::start(**engine, view);
   ASSERT_TRUE((*projector)->wait_for(log_position(5), 10s)) << "past the dropped one at the end";
-  EXPECT_EQ(view.seen(), history_);
+  EXPECT_EQ(seen_by(view), history_);
   const auto receipt = (*engine)->ask<basket>(stream_, put_in{1});
   ASSERT_TRUE((*projector)->wait_for(receipt->position, 10s));
-  EXPECT_EQ(view.seen().back(), "6: 1");
+  EXPECT_EQ(seen_by(view).back(), "6: 1");
 }
 
 // H151, H155
@@ -67,15 +67,15 @@ TEST_P(projections_upcasting_test, replay_hands_on_old_events_as_new_ones) {
   ASSERT_TRUE(open());
   const auto upcasters = runtime::upcasters::bind(cart::upcasters(), *shared_);
   ASSERT_TRUE(upcasters) << upcasters.error().message();
-  shelf view;
+  projections::memory_view<shelf> view;
   EXPECT_EQ(projections::replay(*shared_, view, log_position(1), *upcasters), log_position(5));
-  EXPECT_EQ(view.seen(), history_);
+  EXPECT_EQ(seen_by(view), history_);
 }
 
 // H154
 TEST_P(projections_upcasting_test, handlers_do_not_guess_at_a_newer_version) {
   write_put(3, 2);
-  shelf view;
+  projections::memory_view<shelf> view;
   const auto replayed = projections::replay(*shared_, view);
   ASSERT_FALSE(replayed);
   EXPECT_EQ(replayed.error().code(), errc::incompatible_schema);
@@ -89,7 +89,7 @@ TEST_P(projections_upcasting_test, projector_stops_at_an_upcaster_that_fails) {
   auto engine = open({{.from_type = added::GetFullyQualifiedName(),
                        .to_type = put::GetFullyQualifiedName(),
                        .convert = [](auto, auto&) { return domain::upcast_outcome::malformed; }}});
-  shelf view;
+  projections::memory_view<shelf> view;
   auto projector = projections::projector::start(**engine, view);
   const auto reached = (*projector)->wait_for(log_position(2), 10s);
   ASSERT_FALSE(reached);

@@ -188,6 +188,21 @@ inline constexpr std::size_t copy_batch_size = std::size_t{4} << 20U;
 /// Records a log cursor hands out at a time. Large enough to hide the call, small enough for L1.
 inline constexpr std::size_t cursor_batch = 128;
 
+/// Records that a view takes in one transaction, by default: what a commit costs is little beside
+/// them, and whoever waits for the view waits some milliseconds at most.
+inline constexpr std::size_t view_batch = 4'096;
+
+/// Positions that a projector looks at before it lets go of the log's snapshot, and of whoever
+/// wants to pause it: some milliseconds where the view wants none of them.
+inline constexpr std::uint64_t view_window = std::uint64_t{1} << 16U;
+
+/// Dead letters of a view. With one more its projector stops: errc::overloaded. By then it is the
+/// handler that is broken, not an event.
+inline constexpr std::size_t max_dead_letters = std::size_t{1} << 16U;
+
+/// The longest pause of a projector before it tries again.
+inline constexpr std::chrono::milliseconds max_view_pause{60'000};
+
 /// Pages of a log's file that are checked before LMDB, which trusts them, may read it: 64 MiB of 4
 /// KiB pages, some 50 ms. A smaller store is checked whole; of a larger one the pages that lead to
 /// others and the last ones are: verify_store() checks all.

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <acta/domain/aggregate.hpp>
 #include <acta/domain/trading/limit_order.hpp>
-#include <acta/projections/projection.hpp>
+#include <acta/storage/record.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -37,19 +38,24 @@ struct book_top {
 };
 
 /// The order book of every instrument, from the events of domain::trading::limit_order: full depth
-/// with quantity and number of orders per level, in memory. Queries may come from any thread. The
-/// orders' keys must be integers; another stops the projection.
-class order_book final
-    : public event_handlers<
-        order_book,
-        domain::event_list<domain::trading::order_submitted, domain::trading::order_modified,
-                           domain::trading::order_reduced, domain::trading::order_cancelled,
-                           domain::trading::order_executed>> {
+/// with quantity and number of orders per level; a read model for memory_view. The orders' keys
+/// must be integers; another is an event that cannot be handled.
+///
+///     projections::memory_view<projections::order_book> view;
+///     auto top = view.read([](const auto& book) { return book.top(7); });
+class order_book {
 public:
-  order_book();
-  ~order_book() override;
+  static constexpr std::string_view name = "order_book";
+  static constexpr std::uint32_t version = 1;
+  using events =
+    domain::event_list<domain::trading::order_submitted, domain::trading::order_modified,
+                       domain::trading::order_reduced, domain::trading::order_cancelled,
+                       domain::trading::order_executed>;
 
-  [[nodiscard]] std::string_view name() const noexcept override { return "order_book"; }
+  order_book();
+  order_book(const order_book& other);
+  order_book& operator=(const order_book& other);
+  ~order_book();
 
   /// The instruments seen so far, in ascending order.
   [[nodiscard]] std::vector<std::uint32_t> instruments() const;

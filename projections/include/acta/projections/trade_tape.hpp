@@ -1,7 +1,8 @@
 #pragma once
 
+#include <acta/domain/aggregate.hpp>
 #include <acta/domain/trading/limit_order.hpp>
-#include <acta/projections/projection.hpp>
+#include <acta/storage/record.hpp>
 
 #include <cstdint>
 #include <deque>
@@ -36,15 +37,16 @@ struct trade_totals {
   trade_sum displayed;
 };
 
-/// The trade tape: totals by instrument, and the newest trades. Queries may come from any thread.
-class trade_tape final
-    : public event_handlers<trade_tape, domain::event_list<domain::trading::order_executed,
-                                                           domain::trading::trade_printed>> {
+/// The trade tape: totals by instrument, and the newest trades; a read model for memory_view.
+class trade_tape {
 public:
+  static constexpr std::string_view name = "trade_tape";
+  static constexpr std::uint32_t version = 1;
+  using events =
+    domain::event_list<domain::trading::order_executed, domain::trading::trade_printed>;
+
   /// Keeps the newest `kept` trades, 32 bytes each.
   explicit trade_tape(std::size_t kept = 1000) : kept_(kept) {}
-
-  [[nodiscard]] std::string_view name() const noexcept override { return "trade_tape"; }
 
   [[nodiscard]] trade_totals totals() const;
   [[nodiscard]] trade_totals totals(std::uint32_t instrument) const;

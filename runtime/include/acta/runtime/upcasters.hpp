@@ -57,6 +57,8 @@ public:
                                               const storage::event_log& log);
 
   [[nodiscard]] bool empty() const noexcept { return chains_.empty(); }
+  /// Adds the event types that may be upcast to those that somebody wants (no types: all).
+  void add_sources(std::vector<event_type_id>& wanted) const;
 
   /// What the records are now. Where no upcaster is for any, `records` itself; else a span that is
   /// valid until the next call with this memory: records without an upcaster as they are, those
