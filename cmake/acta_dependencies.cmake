@@ -8,3 +8,4 @@ find_package(CAF REQUIRED)
 find_package(Flatbuffers REQUIRED)
 find_package(xxHash REQUIRED)
 find_package(robin_map REQUIRED)
+find_package(SQLite3 REQUIRED) # by CMake's own module

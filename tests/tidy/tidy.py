@@ -34,6 +34,7 @@ CAF_ALLOWED = ("runtime/src/caf/", "runtime/include/acta/runtime/caf.hpp",
                "runtime/include/acta/runtime/detail/message_reader.hpp", "bench/", "tests/",
                "examples/ways_in.cpp")
 LMDB_INCLUDE = re.compile(r"#\s*include\s*<lmdb\.h")
+SQLITE_INCLUDE = re.compile(r"#\s*include\s*<sqlite3\.h")
 # base/ensure.cpp reports a broken invariant before it ends the process.
 OUTPUT_ALLOWED = {"base/src/ensure.cpp"}
 
@@ -64,6 +65,8 @@ def check_includes(name, text):
         yield f"{name}: CAF is included outside runtime/src/caf"
     if LMDB_INCLUDE.search(text) and not name.startswith(("storage/src/", "bench/", "tests/")):
         yield f"{name}: lmdb.h is included outside storage/src"
+    if SQLITE_INCLUDE.search(text) and not name.startswith(("projections/src/sqlite/", "tests/")):
+        yield f"{name}: sqlite3.h is included outside projections/src/sqlite"
 
 
 def check_source(name, text):
@@ -175,6 +178,7 @@ def self_test():
         "runtime/src/a.cpp": "#include <caf/all.hpp>\n",
         "runtime/include/acta/runtime/engine.hpp": "#pragma once\n#include <caf/actor.hpp>\n",
         "projections/src/a.cpp": "#include <lmdb.h>\n",
+        "projections/include/a.hpp": "#pragma once\n#include <sqlite3.h>\n",
         "storage/src/b.cpp": '  std::printf("x");\n',
         "storage/src/c.cpp": "// TO" + "DO: later\n",
         "storage/src/d.cpp": "// " + "x" * 100 + "\n",

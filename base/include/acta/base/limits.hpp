@@ -215,6 +215,27 @@ inline constexpr unsigned view_sync_every = 64;
 /// The longest pause of a projector before it tries again.
 inline constexpr std::chrono::milliseconds max_view_pause{60'000};
 
+/// How long a view waits for a SQLite file that another process, a person's shell say, holds
+/// locked. Then the step fails, errc::store_in_use, and is tried again as its projector's policy
+/// has it.
+inline constexpr std::chrono::milliseconds sqlite_lock_wait{1'000};
+
+/// A SQLite view's pages in memory, of its writer, in bytes: random inserts to the indices of some
+/// million rows find theirs. A larger step spills to the write-ahead log.
+inline constexpr std::size_t sqlite_cache_size = std::size_t{64} << 20U;
+
+/// Pages in a SQLite view's write-ahead log before they are taken to the file, 16 MiB: that syncs
+/// twice, which a catch-up would else do every few steps. Readers find a page there by its hash.
+inline constexpr unsigned sqlite_log_pages = 4'096;
+
+/// Connections that a SQLite view keeps for its readers. With more at a time the others are opened
+/// and closed, some 100 us each.
+inline constexpr std::size_t sqlite_readers_kept = 8;
+
+/// Statements that a connection keeps prepared: those of a program, some KiB each. Further ones are
+/// prepared each time.
+inline constexpr std::size_t sqlite_statements = 256;
+
 /// Pages of a log's file that are checked before LMDB, which trusts them, may read it: 64 MiB of 4
 /// KiB pages, some 50 ms. A smaller store is checked whole; of a larger one the pages that lead to
 /// others and the last ones are: verify_store() checks all.
