@@ -11,12 +11,8 @@ namespace acta::projections {
 
 feeder::feeder(runtime::engine& engine, projection& view, projector_options options,
                storage::scan_options wanted, std::unique_ptr<storage::log_snapshot> snapshot)
-    : engine_(engine), view_(view), options_(std::move(options)), wanted_(std::move(wanted)),
-      snapshot_(std::move(snapshot)),
-      next_(view.position() == log_position(0) ? options_.from : view.position().next()) {
-  wanted_.part = options_.part;
-  wanted_.parts = options_.parts;
-  engine_.upcasters().add_sources(wanted_.event_types);
+    : engine_(engine), view_(view), options_(std::move(options)), snapshot_(std::move(snapshot)) {
+  want(std::move(wanted));
   if (auto loaded = forget_letters(); !loaded)
     stop(loaded.error());
 }
@@ -140,7 +136,8 @@ bool feeder::handle(records all, log_position reached) {
       const log_position behind(failed.position().value() - 1);
       const auto dead_before = static_cast<std::size_t>(
         std::ranges::count_if(dead_, [&](const auto& one) { return one.position <= behind; }));
-      if (auto first = apply({.records = live.first(at), .reached = behind,
+      if (auto first = apply({.records = live.first(at),
+                              .reached = behind,
                               .dead = std::span(dead_).first(dead_before)});
           !first)
         return go_on_after(log_position(0), first.error().why);
@@ -232,10 +229,10 @@ dead_letter feeder::letter_of(const storage::record_view& record, const error& w
 
 void feeder::stop(const error& why) {
   stopped_ = true;
-  view_.progress().stop(error(
-    why.code(), "view '" + std::string(view_.name()) + "' stopped before position "
-                  + std::to_string(next_.value()) + ": " + why.message()
-                  + "; it goes on with projector::resume() when that is mended"));
+  view_.progress().stop(
+    error(why.code(), "view '" + std::string(view_.name()) + "' stopped before position "
+                        + std::to_string(next_.value()) + ": " + why.message()
+                        + "; it goes on with projector::resume() when that is mended"));
 }
 
 std::string feeder::stream_of(const storage::record_view& record) const {
@@ -245,16 +242,30 @@ std::string feeder::stream_of(const storage::record_view& record) const {
 
 result<void> feeder::go_on(std::optional<log_position> to) {
   if (to && *to < view_.position())
-    return failure(errc::invalid_argument, "view '" + std::string(view_.name())
-                                             + "' is at position "
-                                             + std::to_string(view_.position().value())
-                                             + ", behind " + std::to_string(to->value())
-                                             + ": reset() takes it back to its beginning");
+    return failure(errc::invalid_argument,
+                   "view '" + std::string(view_.name()) + "' is at position "
+                     + std::to_string(view_.position().value()) + ", behind "
+                     + std::to_string(to->value()) + ": reset() takes it back to its beginning");
   to_ = to;
   trouble_.reset();
-  stopped_ = false;
+  if (!std::exchange(stopped_, false))
+    return {};
   view_.progress().go_on();
-  return {};
+  // What failed may have left its store unusable, or as it was before its last steps.
+  auto again = view_.attach(engine_.log());
+  if (!again) {
+    stop(again.error());
+    return failure(again);
+  }
+  want(std::move(*again));
+  return forget_letters();
+}
+
+/// Of the view that was just attached.
+void feeder::want(storage::scan_options wanted) {
+  wanted_ = std::move(wanted);
+  engine_.upcasters().add_sources(wanted_.event_types);
+  next_ = view_.position() == log_position(0) ? options_.from : view_.position().next();
 }
 
 result<void> feeder::reset() {

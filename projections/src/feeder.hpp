@@ -49,6 +49,7 @@ private:
   };
   using records = std::span<const storage::record_view>;
 
+  void want(storage::scan_options wanted);
   [[nodiscard]] result<bool> advance();
   [[nodiscard]] result<log_position> gather(log_position last);
   [[nodiscard]] bool handle_without_one();
@@ -72,12 +73,12 @@ private:
   const projector_options options_;
   storage::scan_options wanted_;
   std::unique_ptr<storage::log_snapshot> snapshot_;
-  log_position next_;               ///< To be looked at.
-  std::optional<log_position> to_;  ///< The last one to be.
+  log_position next_;              ///< To be looked at.
+  std::optional<log_position> to_; ///< The last one to be.
   std::optional<trouble> trouble_;
   bool stopped_ = false;
-  bool is_over_ = false; ///< The alarm was given.
-  std::map<log_position, dead_letter> letters_; ///< As they are kept with the view.
+  bool is_over_ = false;                              ///< The alarm was given.
+  std::map<log_position, dead_letter> letters_;       ///< As they are kept with the view.
   std::unordered_map<std::string, std::size_t> held_; ///< Letters by stream, with hold_stream.
   // Of one step, memory kept.
   std::vector<storage::record_view> gathered_;

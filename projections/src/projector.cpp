@@ -43,7 +43,7 @@ public:
   }
   void resume() {
     const visit guard(*this);
-    feeder_.go_on({});
+    (void)feeder_.go_on({}); // where it cannot, status() says so
     go_on();
   }
   [[nodiscard]] result<void> run_to(log_position position) {
@@ -138,8 +138,6 @@ namespace {
   };
   if (options.batch == 0)
     return wrong("batch is 0: a transaction has one record at least");
-  if (options.parts == 0 || options.part >= options.parts)
-    return wrong("part must be less than parts");
   if (options.pause.count() < 0)
     return wrong("pause is negative");
   if (options.alarm_over.time.count() < 0)
@@ -156,6 +154,10 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
   auto wanted = view.attach(engine.log());
   if (!wanted)
     return failure(wanted);
+  if (wanted->part >= wanted->parts)
+    return failure(errc::invalid_argument,
+                   "view '" + std::string(view.name()) + "': part " + std::to_string(wanted->part)
+                     + " of " + std::to_string(wanted->parts) + " parts: they count from 0");
   auto snapshot = engine.log().snapshot();
   if (!snapshot)
     return failure(snapshot);

@@ -1,7 +1,10 @@
 #include <acta/projections/projector.hpp>
 
+#include <acta/base/limits.hpp>
+
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace acta::projections {
 
@@ -20,23 +23,27 @@ result<log_position> replay(const storage::event_log& log, projection& view, log
   if (!cursor)
     return failure(cursor);
   const auto tail = (*snapshot)->tail();
+  std::vector<storage::record_view> gathered;
   runtime::upcast_memory memory;
-  for (;;) {
-    auto records = (*cursor)->next();
-    if (!records)
-      return failure(records);
+  for (bool is_end = false; !is_end;) {
+    gathered.clear();
+    while (!is_end && gathered.size() < limits::view_batch) {
+      auto records = (*cursor)->next();
+      if (!records)
+        return failure(records);
+      gathered.insert(gathered.end(), records->begin(), records->end());
+      is_end = records->empty();
+    }
     memory.clear();
-    const auto now = upcasters.apply(*records, memory);
+    const auto now = upcasters.apply(gathered, memory);
     if (!now)
       return std::unexpected(now.error());
-    const bool is_end = records->empty();
-    const auto reached = is_end ? std::max(tail, view.position()) : records->back().position();
+    const auto reached = is_end ? std::max(tail, view.position()) : gathered.back().position();
     if (auto done = view.apply({.records = *now, .reached = reached}); !done)
       return std::unexpected(std::move(done.error().why));
     view.progress().move_to(reached);
-    if (is_end)
-      return tail;
   }
+  return tail;
 }
 
 } // namespace acta::projections

@@ -41,9 +41,12 @@ concept read_model = requires {
 template <read_model Model, class... Writer>
 class handlers {
 public:
-  /// Looks up the numbers of the event types, and returns them. Empty where the store has none.
-  storage::scan_options attach(const storage::event_log& log) {
-    return attach(log, typename Model::events());
+  /// Looks up the numbers of the event types, and returns them; of that part of the streams.
+  storage::scan_options attach(const storage::event_log& log, view_part of = {}) {
+    auto wanted = attach(log, typename Model::events());
+    wanted.part = of.part;
+    wanted.parts = of.parts;
+    return wanted;
   }
 
   /// Handles all of them, or up to the first that fails.

@@ -17,13 +17,6 @@
 
 namespace acta::projections {
 
-/// One part of a view that several threads build, each with its projector: the same numbers as in
-/// projector_options.
-struct view_part {
-  std::uint32_t part = 0;
-  std::uint32_t parts = 1;
-};
-
 namespace detail {
 
 /// What is the same of every lmdb_view.
@@ -81,7 +74,8 @@ public:
       : tables_({.name = std::string(Model::name),
                  .version = Model::version,
                  .part = which.part,
-                 .parts = which.parts}) {}
+                 .parts = which.parts}),
+        part_(which) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return Model::name; }
   [[nodiscard]] std::uint32_t version() const noexcept override { return Model::version; }
@@ -116,7 +110,7 @@ public:
     if (!opened)
       return failure(opened);
     progress().move_to(*opened);
-    return handlers_.attach(log);
+    return handlers_.attach(log, part_);
   }
 
   [[nodiscard]] step_result apply(const view_step& step) override {
@@ -149,6 +143,7 @@ private:
   Model model_;
   handlers<Model, table_writer> handlers_;
   detail::tables_on_disk tables_;
+  const view_part part_;
 };
 
 } // namespace acta::projections

@@ -24,7 +24,8 @@ template <read_model Model>
   requires std::copyable<Model>
 class memory_view final : public projection {
 public:
-  explicit memory_view(const Model& initial = Model()) : empty_(initial), held_(content{initial}) {}
+  explicit memory_view(const Model& initial = Model(), view_part which = {})
+      : empty_(initial), part_(which), held_(content{initial}) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return Model::name; }
   [[nodiscard]] std::uint32_t version() const noexcept override { return Model::version; }
@@ -46,7 +47,7 @@ public:
   }
 
   [[nodiscard]] result<storage::scan_options> attach(const storage::event_log& log) override {
-    return handlers_.attach(log);
+    return handlers_.attach(log, part_);
   }
 
   [[nodiscard]] step_result apply(const view_step& step) override {
@@ -102,6 +103,7 @@ private:
   }
 
   const Model empty_;
+  const view_part part_;
   handlers<Model> handlers_;
   left_right<content> held_;
   bool spare_is_whole_ = true;

@@ -15,6 +15,13 @@
 
 namespace acta::projections {
 
+/// Which streams a view has: those whose stream_hash() is `part` modulo `parts`. Parts of a view are
+/// views with a projector, thus a thread, of their own.
+struct view_part {
+  std::uint32_t part = 0;
+  std::uint32_t parts = 1;
+};
+
 /// What is done to a view in one transaction: all of it, or nothing.
 struct view_step {
   /// To be handled, as they are now, upcast, in the order of the log.
@@ -49,8 +56,8 @@ public:
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   [[nodiscard]] virtual std::uint32_t version() const noexcept = 0;
 
-  /// Opens what it is kept in and looks up the store's numbers of the event types it wants, which
-  /// it returns: a projector has others passed over unread. Then progress() says where it was
+  /// Opens what it is kept in and returns what it wants of the log, which is all that a projector
+  /// reads: the store's numbers of its event types, and its part of the streams. Then progress() says where it was
   /// left. Errors name the file and what to do; corrupt where it is ahead of the log, or another's.
   [[nodiscard]] virtual result<storage::scan_options> attach(const storage::event_log& log) = 0;
 

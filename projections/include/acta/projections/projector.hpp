@@ -16,7 +16,7 @@ namespace acta::projections {
 
 /// Applies a log, upcast, to a view on the calling thread, from `from` (0: the first there is), or
 /// from behind where the view was left if that is further, to the log's tail, which it returns. For
-/// building a view without an engine. An error leaves the view before the event that it names.
+/// building a view without an engine. An error leaves the view some events before the one it names.
 [[nodiscard]] result<log_position> replay(const storage::event_log& log, projection& view,
                                           log_position from = log_position(1),
                                           const runtime::upcasters& upcasters = {});
@@ -40,10 +40,6 @@ struct projector_options {
   std::size_t batch = limits::view_batch;
   /// Of an empty view: where it begins; 0: at the first position there is.
   log_position from = log_position(1);
-  /// Only the streams whose stream_hash() is `part` modulo `parts`: a view in parts, each with a
-  /// projector of its own, is built by as many threads.
-  std::uint32_t part = 0;
-  std::uint32_t parts = 1;
   /// How often an event, or a commit of the view, is tried again when it fails.
   unsigned retries = 0;
   /// Before the first of these; doubled for each further one, up to limits::max_view_pause. By the
@@ -90,8 +86,8 @@ public:
 
   /// When this returns, no step is under way, and none follows until resume().
   void pause();
-  /// Goes on, also after an error, and past the position of run_to(). The event that failed is
-  /// tried anew.
+  /// Goes on, also past the position of run_to(). After an error the view is attached anew, and the
+  /// event that failed is tried again; where that cannot be, status() says why.
   void resume();
   /// Goes on as resume() does, and pauses at `position`, which it waits for before it goes further
   /// where the log is not there yet. errc::invalid_argument if the view is behind it already.

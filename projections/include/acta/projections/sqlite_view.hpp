@@ -71,8 +71,8 @@ struct as_result<result<Found>> {
 template <sqlite_model Model>
 class sqlite_view final : public projection {
 public:
-  explicit sqlite_view(Model model = Model(), sqlite::view_part part = {})
-      : model_(std::move(model)), store_(Model::name, Model::version, part, &Model::create) {}
+  explicit sqlite_view(Model model = Model(), view_part part = {})
+      : model_(std::move(model)), part_(part), store_(Model::name, Model::version, part, &Model::create) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return Model::name; }
   [[nodiscard]] std::uint32_t version() const noexcept override { return Model::version; }
@@ -111,7 +111,7 @@ public:
     if (!left)
       return failure(left);
     progress().move_to(*left);
-    return handlers_.attach(log);
+    return handlers_.attach(log, part_);
   }
 
   [[nodiscard]] step_result apply(const view_step& step) override {
@@ -126,6 +126,7 @@ public:
 
 private:
   Model model_;
+  const view_part part_;
   handlers<Model, sqlite::database> handlers_;
   sqlite::store store_;
 };

@@ -16,13 +16,6 @@
 
 namespace acta::projections::sqlite {
 
-/// Of a view in parts: which of how many. Each is a view of its own, in a file of its own, fed by a
-/// projector with the same projector_options.
-struct view_part {
-  std::uint32_t part = 0;
-  std::uint32_t parts = 1;
-};
-
 /// Creates the tables of a model.
 using creator = result<void> (*)(database&);
 
