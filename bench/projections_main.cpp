@@ -194,7 +194,7 @@ void run(const settings& with) {
 
 int main(int argc, char** argv) {
   acta::bench::settings with;
-  with.directory = ".";
+  with.directory = std::filesystem::temp_directory_path();
   CLI::App app("acta-bench-projections: how fast views catch up with a log, against a bare scan of "
                "it in the same run.\nExample: acta-bench-projections --orders 1000000 --rounds 5");
   app.add_option("--orders", with.orders, "Generated orders, of some three events each")
