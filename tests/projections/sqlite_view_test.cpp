@@ -238,6 +238,27 @@ TEST_F(sqlite_view_test, handlers_leave_the_transaction_and_the_own_tables_alone
   }
 }
 
+TEST_F(sqlite_view_test,
+       a_statement_that_rolls_the_step_back_ends_it_also_where_it_is_passed_over) {
+  pay(4);
+  int passed_over = 0;
+  tally_view view({.also = [&](const auto& event, database& to) -> result<void> {
+    if (event.amount() == 2 || event.amount() == 4)
+      passed_over += to.run("insert or rollback into tally values (1, 1, 1)") ? 0 : 1;
+    return {};
+  }});
+  ASSERT_TRUE(view.attach(*log));
+  const auto last = apply(view, 1, 2);
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().at, 2U) << "no handler said so";
+  EXPECT_NE(last.error().why.message().find("rolled the step back"), std::string::npos);
+  const auto middle = apply(view, 1, 3);
+  ASSERT_FALSE(middle);
+  EXPECT_EQ(middle.error().at, 2U) << "what comes behind it is not run by itself";
+  EXPECT_EQ(passed_over, 2);
+  EXPECT_EQ(totals_of(view), tally_totals{});
+}
+
 TEST_F(sqlite_view_test, takes_values_of_every_kind_and_gives_them_back) {
   using namespace std::string_view_literals;
   const std::vector<std::byte> bytes{std::byte{0}, std::byte{255}};

@@ -25,6 +25,8 @@ static_assert(domain::orders::max_items < items_apart);
     const bool is_beginning = word.ends_with('*');
     if (is_beginning)
       word.remove_suffix(1);
+    if (word.empty())
+      continue;
     query += query.empty() ? "\"" : " \"";
     for (const char one : word)
       query += one == '"' ? ' ' : one;
@@ -37,6 +39,8 @@ static_assert(domain::orders::max_items < items_apart);
 result<std::vector<found_item>> item_search::find(const sqlite::reader& now, std::string_view words,
                                                   std::size_t at_most) {
   const auto query = query_of(words);
+  if (query.empty())
+    return std::vector<found_item>();
   return now.all("select items.number, items.product, items.category, items.quantity, items.price "
                  "from item_words join items on items.id = item_words.rowid "
                  "where item_words match ?1 order by item_words.rowid desc limit ?2",

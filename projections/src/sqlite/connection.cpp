@@ -123,8 +123,20 @@ result<void> connection::run(sqlite3_stmt* prepared, std::string_view sql, const
   }
 }
 
+/// Some errors roll a transaction back, and what follows would be one of its own, committed.
+result<void> connection::check_transaction(std::string_view sql) const {
+  if (!guarded_ || in_transaction())
+    return {};
+  if (trouble_)
+    return std::unexpected(*trouble_);
+  return std::unexpected(error_of(
+    file_, sql, {.code = SQLITE_ERROR, .text = "a statement before it rolled the step back"}));
+}
+
 result<void> connection::execute(std::string_view sql, std::span<const value> with,
                                  const visitor& look) {
+  if (auto whole = check_transaction(sql); !whole)
+    return whole;
   auto& kept = guarded_ ? others_ : own_;
   statement once; // of one that is under way already, or one too many
   const auto found = kept.find(sql);
@@ -148,6 +160,8 @@ result<void> connection::execute(std::string_view sql, std::span<const value> wi
 result<void> connection::script(std::string_view sql) {
   while (!sql.empty()) {
     const auto whole = sql;
+    if (auto open = check_transaction(whole); !open)
+      return open;
     auto made = prepare(whole, &sql);
     if (!made)
       return failure(made);

@@ -79,6 +79,7 @@ private:
   [[nodiscard]] result<void> bind(sqlite3_stmt* to, std::string_view sql,
                                   std::span<const value> with);
   [[nodiscard]] result<void> run(sqlite3_stmt* prepared, std::string_view sql, const visitor& look);
+  [[nodiscard]] result<void> check_transaction(std::string_view sql) const;
   [[nodiscard]] std::unexpected<error> failed(int code, std::string_view sql);
   static int authorize(void* self, int action, const char* first, const char* second,
                        const char* schema, const char* trigger);

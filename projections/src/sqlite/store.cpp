@@ -223,7 +223,13 @@ private:
     // It is no event's fault, and a handler may have passed over it.
     if (const auto& trouble = writer_->trouble())
       return of_no_record(step, *trouble);
-    ensure(writer_->in_transaction(), "nothing but its file's error ends a view's transaction");
+    if (done && !writer_->in_transaction())
+      return of_no_record(
+        step,
+        error(errc::invalid_argument,
+              fmt::format("{}: a handler of view '{}' passed over a statement that rolled the "
+                          "step back; hand its error on",
+                          file_.string(), identity_.name)));
     return done;
   }
 
