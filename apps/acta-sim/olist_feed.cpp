@@ -33,9 +33,11 @@ struct history {
   std::string customer;
   std::string status;
   moment purchased = 0;
-  std::optional<moment> approved, shipped, delivered;
-  std::multimap<std::uint32_t, orders::item> items; ///< By their number in the order.
-  std::multimap<std::uint32_t, orders::pay> payments;
+  std::optional<moment> approved{};
+  std::optional<moment> shipped{};
+  std::optional<moment> delivered{};
+  std::multimap<std::uint32_t, orders::item> items{}; ///< By their number in the order.
+  std::multimap<std::uint32_t, orders::pay> payments{};
   std::int64_t freight = 0;
 };
 
@@ -259,7 +261,7 @@ private:
       last = std::max(last, when);
       to.push_back({when, {.order = order, .what = std::move(what)}});
     };
-    orders::place placed{.customer = of.customer, .freight = of.freight};
+    orders::place placed{.customer = of.customer, .items = {}, .freight = of.freight};
     for (auto& [at, item] : of.items)
       placed.items.push_back(std::move(item));
     add(of.purchased, std::move(placed));

@@ -25,7 +25,9 @@ namespace {
 
 [[nodiscard]] shop_summary summary_of(const shop_feed& feed, const shop_ledger& ledger,
                                       const shop_driver& drive) {
-  shop_summary made{.orders = feed.orders.size(), .in_feed = feed.totals};
+  shop_summary made;
+  made.orders = feed.orders.size();
+  made.in_feed = feed.totals;
   tally::by_code refused{};
   for (std::size_t order = 0; order < feed.orders.size(); ++order) {
     const auto& account = ledger.of(feed.orders[order]);

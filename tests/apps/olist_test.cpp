@@ -198,7 +198,10 @@ protected:
     const std::atomic<bool> interrupted = stop;
     auto done = simulate(chosen, interrupted);
     EXPECT_TRUE(done) << (done ? "" : done.error().message());
-    return done && done->shop ? *done : report{.shop = shop_summary{}};
+    auto made = done.value_or(report{});
+    if (!made.shop)
+      made.shop.emplace();
+    return made;
   }
   static void expect_answers(const shop_summary& of) {
     EXPECT_EQ(of.orders, 5U);
