@@ -33,7 +33,7 @@ namespace {
 class table {
 public:
   void row(std::string_view name, std::string_view value, std::string_view note = {}) {
-    fmt::format_to(std::back_inserter(text_), "  {:<22}{:>16}", name, value);
+    fmt::format_to(std::back_inserter(text_), "  {:<32}{:>14}", name, value);
     if (!note.empty())
       fmt::format_to(std::back_inserter(text_), "  {}", note);
     text_ += '\n';

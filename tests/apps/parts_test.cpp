@@ -56,16 +56,16 @@ TEST(decimal, reads_integers_that_fit) {
     EXPECT_FALSE(parse_integer<std::uint32_t>(bad)) << bad;
 }
 
-using row = std::vector<std::string>;
+using csv_row = std::vector<std::string>;
 
 /// The rows of a text, with their lines, up to its end or to what is malformed.
-std::vector<std::pair<std::uint64_t, row>> rows_of(csv_rows& rows) {
-  std::vector<std::pair<std::uint64_t, row>> all;
+std::vector<std::pair<std::uint64_t, csv_row>> rows_of(csv_rows& rows) {
+  std::vector<std::pair<std::uint64_t, csv_row>> all;
   while (rows.next() == true)
-    all.emplace_back(rows.line(), row(rows.fields().begin(), rows.fields().end()));
+    all.emplace_back(rows.line(), csv_row(rows.fields().begin(), rows.fields().end()));
   return all;
 }
-using numbered_rows = std::vector<std::pair<std::uint64_t, row>>;
+using numbered_rows = std::vector<std::pair<std::uint64_t, csv_row>>;
 
 TEST(csv_rows, takes_any_line_ends_and_skips_empty_lines) {
   csv_rows rows("f", "a,b\r\n\n\n,\nlast");
