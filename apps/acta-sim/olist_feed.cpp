@@ -67,11 +67,12 @@ constexpr std::array<std::string_view, 8> statuses{"created",    "approved",   "
     return std::nullopt;
   constexpr std::size_t size = 19;
   constexpr std::size_t blank = 10;
-  auto iso = std::string(text);
-  if (iso.size() == size && iso[blank] == ' ')
+  auto iso = std::string(text) + ".000000000Z";
+  const bool has_form = text.size() == size && text[blank] == ' ';
+  if (has_form)
     iso[blank] = 'T';
-  const auto found = parse_date(iso + ".000000000Z");
-  if (iso.size() != size || !found)
+  const auto found = has_form ? parse_date(iso) : std::nullopt;
+  if (!found)
     return rows.malformed(column, "a time like 2017-07-09 21:57:05");
   return found;
 }
