@@ -247,7 +247,8 @@ private:
     std::vector<std::pair<moment, shop_step>> dated;
     for (std::size_t i = 0; i < histories_.size(); ++i)
       add_steps(histories_[i], i, dated);
-    std::ranges::stable_sort(dated, {}, &std::pair<moment, shop_step>::first);
+    std::ranges::sort(dated, {},
+                      [](const auto& one) { return std::pair(one.first, one.second.record); });
     feed_.steps.reserve(dated.size());
     for (auto& [when, step] : dated) {
       step.record = feed_.steps.size() + 1;
@@ -260,7 +261,7 @@ private:
     auto last = of.purchased;
     const auto add = [&](moment when, orders::order::command what) {
       last = std::max(last, when);
-      to.push_back({when, {.order = order, .what = std::move(what)}});
+      to.push_back({when, {.record = to.size(), .order = order, .what = std::move(what)}});
     };
     orders::place placed{.customer = of.customer, .items = {}, .freight = of.freight};
     for (auto& [at, item] : of.items)
