@@ -1,5 +1,7 @@
 #include "driver.hpp"
 
+#include "run.hpp"
+
 #include <fmt/format.h>
 
 #include <string_view>
@@ -15,11 +17,7 @@ struct overloaded : Functions... {
   using Functions::operator()...;
 };
 
-constexpr auto projection_patience = std::chrono::milliseconds(100);
 constexpr std::uint64_t commands_between_progress = 1'024;
-/// A time is that of the first of so many commands sent at once: latencies are over, never under,
-/// by the microseconds the others take.
-constexpr std::uint64_t commands_between_clock_reads = 8;
 
 [[nodiscard]] category_id find_category(const storage::event_log& log, std::string_view name) {
   for (category_id id(1); !log.category_name(id).empty(); id = id.next())
@@ -61,7 +59,11 @@ result<decided_commands> decided_commands::read(const storage::event_log& log,
   }
 }
 
-driver::driver(const parts& given) : parts_(given), fingerprint_(given.from.fingerprint()) {}
+driver::driver(const parts& given)
+    : parts_(given), sender_({.engine = given.engine,
+                              .fingerprint = given.from.fingerprint(),
+                              .window = given.window,
+                              .on_progress = given.on_progress}) {}
 
 result<void> driver::run() {
   step next;
@@ -72,9 +74,9 @@ result<void> driver::run() {
     if (++steps % commands_between_progress == 0)
       parts_.on_progress();
   }
-  wait_for_all();
-  if (tally_.failure)
-    return std::unexpected(*tally_.failure);
+  sender_.wait_for_all();
+  if (auto sound = sender_.status(); !sound)
+    return sound;
   return taken;
 }
 
@@ -82,13 +84,13 @@ result<void> driver::take(const step& one) {
   return std::visit(overloaded{
                       [&](const trading::limit_order::command& command) -> result<void> {
                         if (!parts_.decided.contains_order(one.key, one.record))
-                          return send<trading::limit_order>(one.key, command, one.record);
+                          return sender_.send<trading::limit_order>(one.key, command, one.record);
                         ++left_out_;
                         return {};
                       },
                       [&](const trading::print_trade& command) -> result<void> {
                         if (!parts_.decided.contains_instrument(one.key, one.record))
-                          return send<trading::instrument>(one.key, command, one.record);
+                          return sender_.send<trading::instrument>(one.key, command, one.record);
                         ++left_out_;
                         return {};
                       },
@@ -99,84 +101,25 @@ result<void> driver::take(const step& one) {
 
 /// What rests is known to the book alone, once it has seen everything that was sent.
 result<void> driver::clear(const step& one) {
-  wait_for_all();
-  if (tally_.failure)
-    return std::unexpected(*tally_.failure);
-  const auto tail = parts_.engine.log().tail();
-  for (;;) {
-    auto reached = parts_.book_projector.wait_for(tail, projection_patience);
-    if (reached)
-      break;
-    if (reached.error().code() != errc::timed_out)
-      return reached;
-    parts_.on_progress();
-  }
+  sender_.wait_for_all();
+  if (auto sound = sender_.status(); !sound)
+    return sound;
+  auto there = catch_up(parts_.book_projector, parts_.engine.log().tail(), parts_.on_progress);
+  if (!there)
+    return there;
   const auto instrument = static_cast<std::uint32_t>(one.key);
   const auto resting =
     parts_.book.read([&](const auto& book) { return book.resting_orders(instrument); });
   for (const auto order : resting) {
     if (parts_.decided.contains_order(order, one.record))
       continue; // it came after this record, in a run before
-    auto sent = send<trading::limit_order>(
+    auto sent = sender_.send<trading::limit_order>(
       order, trading::cancel{trading::cancel_reason::book_cleared}, one.record);
     if (!sent)
       return sent;
   }
-  wait_for_all();
+  sender_.wait_for_all();
   return {};
-}
-
-template <class Aggregate>
-result<void> driver::send(std::uint64_t key, typename Aggregate::command command,
-                          std::uint64_t record) {
-  const bool waited = wait_for_room();
-  if (waited || sent_ % commands_between_clock_reads == 0)
-    sent_at_ = std::chrono::steady_clock::now();
-  auto told = parts_.engine.tell<Aggregate>(key, std::move(command),
-                                            [this, sent_at = sent_at_](runtime::outcome&& end) {
-                                              settle(end, sent_at);
-                                              acknowledged_.settle_one();
-                                            },
-                                            {.id = command_id::of(fingerprint_, record)});
-  if (told)
-    ++sent_;
-  return told;
-}
-
-/// When the window is full, waits until half of it is free: few wake-ups, and the engine stays fed.
-bool driver::wait_for_room() {
-  if (sent_ - seen_done_ < parts_.window)
-    return false;
-  seen_done_ = acknowledged_.done();
-  if (sent_ - seen_done_ < parts_.window)
-    return false;
-  acknowledged_.wait_for(sent_ - parts_.window / 2);
-  seen_done_ = acknowledged_.done();
-  parts_.on_progress();
-  return true;
-}
-
-void driver::wait_for_all() {
-  acknowledged_.wait_for(sent_);
-  seen_done_ = sent_;
-}
-
-void driver::settle(const runtime::outcome& end,
-                    std::chrono::steady_clock::time_point sent_at) noexcept {
-  if (end) {
-    tally_.latency.record((std::chrono::steady_clock::now() - sent_at).count());
-    ++tally_.accepted;
-    tally_.events += end->events;
-    tally_.streams += end->events != 0 && end->version.value() == end->events ? 1U : 0U;
-    tally_.last = std::max(tally_.last, end->position);
-  } else if (end.error().code() == errc::rejected && end.error().rejection() < tally::codes) {
-    ++tally_.rejected;
-    ++tally_.rejections[end.error().rejection()];
-  } else {
-    ++tally_.failures;
-    if (!tally_.failure)
-      tally_.failure = end.error();
-  }
 }
 
 } // namespace acta::sim

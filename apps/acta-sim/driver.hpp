@@ -1,6 +1,6 @@
 #pragma once
 
-#include "acknowledgements.hpp"
+#include "sender.hpp"
 #include "source.hpp"
 
 #include <acta/base/error.hpp>
@@ -8,18 +8,14 @@
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
-#include <acta/runtime/latency_histogram.hpp>
 #include <acta/storage/event_log.hpp>
 
 #include <tsl/robin_map.h>
 
-#include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 
 namespace acta::sim {
 
@@ -51,25 +47,8 @@ private:
   last_records instruments_;
 };
 
-/// What came of the commands. Written by the thread that tells outcomes, one at a time; read it
-/// after driver::run().
-struct tally {
-  static constexpr std::size_t codes = 16; ///< Refusals have codes below this.
-
-  std::uint64_t accepted = 0;
-  std::uint64_t rejected = 0;
-  std::array<std::uint64_t, codes> rejections{}; ///< By trading::refusal.
-  std::uint64_t events = 0;
-  std::uint64_t streams = 0; ///< Aggregates that had no event before.
-  log_position last;         ///< The newest position in a receipt.
-  std::optional<error> failure;
-  std::uint64_t failures = 0;
-  runtime::latency_histogram latency;
-};
-
-/// Sends a source's commands to an engine, at most `window` of them not acknowledged at a time, and
-/// counts what comes back. One run, on one thread. The engine must be stopped before it is
-/// destroyed.
+/// Sends a market's commands to an engine, as sender does. One run, on one thread. The engine must
+/// be stopped before it is destroyed.
 class driver {
 public:
   struct parts {
@@ -90,31 +69,19 @@ public:
   /// the first one's.
   [[nodiscard]] result<void> run();
 
-  [[nodiscard]] const tally& results() const noexcept { return tally_; }
+  [[nodiscard]] const tally& results() const noexcept { return sender_.results(); }
   /// Commands sent, and those left out because the store has decided them. Also during run(), on
   /// its thread.
-  [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
+  [[nodiscard]] std::uint64_t sent() const noexcept { return sender_.sent(); }
   [[nodiscard]] std::uint64_t left_out() const noexcept { return left_out_; }
 
 private:
   [[nodiscard]] result<void> take(const step& one);
   [[nodiscard]] result<void> clear(const step& one);
-  template <class Aggregate>
-  [[nodiscard]] result<void> send(std::uint64_t key, typename Aggregate::command command,
-                                  std::uint64_t record);
-  /// True if it had to wait.
-  bool wait_for_room();
-  void wait_for_all();
-  void settle(const runtime::outcome& end, std::chrono::steady_clock::time_point sent_at) noexcept;
 
   parts parts_;
-  std::uint64_t fingerprint_;
-  std::uint64_t sent_ = 0;
+  sender sender_;
   std::uint64_t left_out_ = 0;
-  std::uint64_t seen_done_ = 0;
-  std::chrono::steady_clock::time_point sent_at_;
-  tally tally_;
-  acknowledgements acknowledged_;
 };
 
 } // namespace acta::sim

@@ -82,7 +82,10 @@ public:
     if (!text)
       return failure(text);
     csv_rows rows(file.string(), **text);
-    if (!rows.next())
+    const auto first_row = rows.next();
+    if (!first_row)
+      return std::unexpected(first_row.error());
+    if (!*first_row)
       return failure(errc::malformed, fmt::format("{}: the file is empty; a row of an order book "
                                                   "must come first",
                                                   file.string()));
@@ -148,7 +151,8 @@ public:
     feed.text = std::move(text);
     feed.labels.emplace_back();
     csv_rows rows(name_, *feed.text);
-    while (rows.next()) {
+    result<bool> more;
+    while ((more = rows.next()) && *more) {
       auto one = read_message(rows);
       if (!one)
         return failure(one);
@@ -157,11 +161,14 @@ public:
           return failure(book);
         initial_.enter(feed.steps);
       }
-      feed.labels.push_back(
-        {.instrument = lobster_instrument, .sequence = rows.line(), .time = one->time});
+      feed.labels.push_back({.instrument = lobster_instrument,
+                             .sequence = rows.line(),
+                             .time = std::string(one->time)});
       if (std::ranges::find(skipped_, one->order) == skipped_.end())
         translate(*one, feed.labels.size() - 1, feed);
     }
+    if (!more)
+      return failure(more);
     if (feed.labels.size() == 1)
       return failure(errc::malformed, fmt::format("{}: the file has no message", name_));
     return feed;

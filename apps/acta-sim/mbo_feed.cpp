@@ -47,80 +47,56 @@ public:
     recorded_feed feed;
     feed.text = std::move(text);
     feed.labels.emplace_back();
-    csv_rows rows(name_, *feed.text);
-    if (auto found = find_columns(rows); !found)
-      return failure(found);
-    while (rows.next()) {
-      auto row = read_row(rows);
+    auto rows = named_rows::open(name_, *feed.text, column_names, "a Databento MBO file");
+    if (!rows)
+      return failure(rows);
+    result<bool> more;
+    while ((more = rows->next()) && *more) {
+      auto row = read_row(*rows);
       if (!row)
         return failure(row);
       const auto number = feed.labels.size();
-      feed.labels.push_back(
-        {.instrument = row->instrument, .sequence = row->sequence, .time = field(rows, ts_event)});
+      feed.labels.push_back({.instrument = row->instrument,
+                             .sequence = row->sequence,
+                             .time = std::string((*rows)[ts_event])});
       if (std::ranges::find(skipped_, row->order) == skipped_.end())
         translate(*row, number, feed.steps);
     }
+    if (!more)
+      return failure(more);
     return feed;
   }
 
 private:
-  [[nodiscard]] result<void> find_columns(csv_rows& rows) {
-    if (!rows.next())
-      return failure(errc::malformed, fmt::format("{}: the file is empty; a line of column names "
-                                                  "must come first",
-                                                  name_));
-    for (std::size_t i = 0; i < column_names.size(); ++i) {
-      const auto at = std::ranges::find(rows.fields(), column_names[i]);
-      if (at == rows.fields().end())
-        return rows.malformed(fmt::format("there is no column '{}'; this is not a Databento MBO "
-                                          "file with a line of column names",
-                                          column_names[i]));
-      at_[i] = static_cast<std::size_t>(at - rows.fields().begin());
-    }
-    width_ = rows.fields().size();
-    return {};
-  }
-
-  [[nodiscard]] std::string_view field(const csv_rows& rows, column which) const {
-    return rows.fields()[at_[which]];
-  }
-  [[nodiscard]] std::unexpected<error> bad(const csv_rows& rows, column which,
-                                           std::string_view expected) const {
-    return rows.malformed(column_names[which], at_[which], expected);
-  }
-
-  [[nodiscard]] result<mbo_row> read_row(const csv_rows& rows) const {
-    if (rows.fields().size() != width_)
-      return rows.malformed(
-        fmt::format("{} columns, where the first line has {}", rows.fields().size(), width_));
+  [[nodiscard]] static result<mbo_row> read_row(const named_rows& rows) {
     mbo_row row;
-    const auto kind = field(rows, action);
+    const auto kind = rows[action];
     if (kind.size() != 1 || !std::string_view("ACMTFR").contains(kind[0]))
-      return bad(rows, action, "one of A, C, M, T, F, R");
+      return rows.malformed(action, "one of A, C, M, T, F, R");
     row.action = kind[0];
-    const auto at = field(rows, side);
+    const auto at = rows[side];
     if (at != "A" && at != "B" && at != "N")
-      return bad(rows, side, "A, B or N");
+      return rows.malformed(side, "A, B or N");
     row.side = at == "B"   ? trading::side::buy
                : at == "A" ? trading::side::sell
                            : trading::side::none;
-    const auto instrument = parse_integer<std::uint32_t>(field(rows, instrument_id));
-    const auto order = parse_integer<std::uint64_t>(field(rows, order_id));
-    const auto amount = parse_integer<std::int64_t>(field(rows, size));
-    const auto at_price = parse_price(field(rows, price));
+    const auto instrument = parse_integer<std::uint32_t>(rows[instrument_id]);
+    const auto order = parse_integer<std::uint64_t>(rows[order_id]);
+    const auto amount = parse_integer<std::int64_t>(rows[size]);
+    const auto at_price = parse_price(rows[price]);
     if (!instrument)
-      return bad(rows, instrument_id, "a whole number");
+      return rows.malformed(instrument_id, "a whole number");
     if (!order)
-      return bad(rows, order_id, "a whole number");
+      return rows.malformed(order_id, "a whole number");
     if (!amount || *amount < 0)
-      return bad(rows, size, "a whole number");
+      return rows.malformed(size, "a whole number");
     if (!at_price && row.action != 'R')
-      return bad(rows, price, "a decimal with at most 9 places");
-    const auto number = parse_integer<std::uint64_t>(field(rows, sequence));
+      return rows.malformed(price, "a decimal with at most 9 places");
+    const auto number = parse_integer<std::uint64_t>(rows[sequence]);
     if (!number)
-      return bad(rows, sequence, "a whole number");
+      return rows.malformed(sequence, "a whole number");
     if ((row.action == 'A' || row.action == 'M') && row.side == trading::side::none)
-      return bad(rows, side, "A or B for an order");
+      return rows.malformed(side, "A or B for an order");
     row.instrument = *instrument;
     row.order = *order;
     row.size = *amount;
@@ -157,8 +133,6 @@ private:
 
   std::string name_;
   const std::vector<std::uint64_t>& skipped_;
-  std::array<std::size_t, column_names.size()> at_{};
-  std::size_t width_ = 0;
   /// Fills not yet taken out of the book: order -> size and price.
   std::map<std::uint64_t, std::pair<std::int64_t, std::int64_t>> fills_;
 };

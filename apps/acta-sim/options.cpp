@@ -6,15 +6,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 namespace acta::sim {
 
 namespace {
 
 constexpr std::string_view description =
-  "acta-sim: order flow through one actor per order, into a durable log, into an order book.\n"
+  "acta-sim: order flow through one actor per order, into a durable log: a market's, into an "
+  "order\n"
+  "book, or a shop's.\n"
   "Without arguments it makes 1,000,000 orders and measures.";
 
 constexpr std::string_view examples = R"(Examples:
@@ -26,6 +30,8 @@ constexpr std::string_view examples = R"(Examples:
       a recorded Databento MBO feed, and the book after each of its records
   acta-sim --feed lobster:message_50.csv --initial-book orderbook_10.csv
       a recorded LOBSTER feed that starts from a book
+  acta-sim --feed olist:DIR
+      the orders of a marketplace, from the CSV files of the Olist data set in DIR
   acta-sim --orders 0 --store DIR --final-book final.csv
       the book of a store that is there, built again from its log
 
@@ -49,9 +55,9 @@ void add_source_options(CLI::App& app, options& to, std::string& feed) {
       ->capture_default_str();
   auto* recorded = app
                      .add_option("--feed", feed,
-                                 "A recorded feed instead: mbo:FILE (Databento MBO, CSV) or "
-                                 "lobster:FILE")
-                     ->type_name("KIND:FILE")
+                                 "A recorded feed instead: mbo:FILE (Databento MBO, CSV), "
+                                 "lobster:FILE or olist:DIR (a shop's)")
+                     ->type_name("KIND:PATH")
                      ->excludes(orders)
                      ->excludes(seed)
                      ->excludes(instruments);
@@ -117,19 +123,27 @@ void add_output_options(CLI::App& app, options& to) {
 
 /// Splits "mbo:FILE"; what is wrong, or empty.
 [[nodiscard]] std::string read_feed(const std::string& text, options& to) {
-  const auto colon = text.find(':');
-  const auto kind = text.substr(0, colon);
-  if (colon == std::string::npos || colon + 1 == text.size()
-      || (kind != "mbo" && kind != "lobster"))
-    return fmt::format("--feed: '{}' is neither mbo:FILE nor lobster:FILE", text);
-  to.feed = kind == "mbo" ? feed_kind::mbo : feed_kind::lobster;
-  to.feed_file = text.substr(colon + 1);
-  return {};
+  static constexpr std::array<std::pair<std::string_view, feed_kind>, 3> kinds{
+    {{"mbo:", feed_kind::mbo}, {"lobster:", feed_kind::lobster}, {"olist:", feed_kind::olist}}};
+  for (const auto& [prefix, kind] : kinds)
+    if (text.starts_with(prefix) && text.size() > prefix.size()) {
+      to.feed = kind;
+      to.feed_file = text.substr(prefix.size());
+      return {};
+    }
+  return fmt::format("--feed: '{}' is neither mbo:FILE, lobster:FILE nor olist:DIR", text);
 }
 
 [[nodiscard]] std::string check_together(const options& chosen) {
   if (!chosen.initial_book.empty() && chosen.feed != feed_kind::lobster)
     return "--initial-book: only a lobster feed starts from a book";
+  if (chosen.feed == feed_kind::olist) {
+    if (!chosen.skipped_orders.empty())
+      return "--skip-order: only orders of a market's feed are left out";
+    if (!chosen.book_out.empty() || !chosen.final_book.empty())
+      return fmt::format("{}: a shop has no order book",
+                         chosen.book_out.empty() ? "--final-book" : "--book-out");
+  }
   std::vector<std::filesystem::path> files;
   for (const auto& file : {chosen.book_out, chosen.final_book,
                            std::filesystem::path(chosen.json == "-" ? "" : chosen.json)}) {

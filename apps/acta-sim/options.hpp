@@ -12,7 +12,7 @@
 
 namespace acta::sim {
 
-enum class feed_kind : std::uint8_t { generator, mbo, lobster };
+enum class feed_kind : std::uint8_t { generator, mbo, lobster, olist };
 
 /// What the command line asks for.
 struct options {
@@ -20,7 +20,7 @@ struct options {
   std::uint64_t seed = 1;
   std::uint32_t instruments = 10;
   feed_kind feed = feed_kind::generator;
-  std::filesystem::path feed_file;
+  std::filesystem::path feed_file; ///< Of olist a directory.
   std::filesystem::path initial_book;
   std::vector<std::uint64_t> skipped_orders;
   std::filesystem::path

@@ -33,7 +33,7 @@ namespace {
 class table {
 public:
   void row(std::string_view name, std::string_view value, std::string_view note = {}) {
-    fmt::format_to(std::back_inserter(text_), "  {:<22}{:>16}", name, value);
+    fmt::format_to(std::back_inserter(text_), "  {:<32}{:>14}", name, value);
     if (!note.empty())
       fmt::format_to(std::back_inserter(text_), "  {}", note);
     text_ += '\n';
@@ -60,6 +60,17 @@ private:
           {"flatbuffers", ACTA_FLATBUFFERS_VERSION}};
 }
 
+[[nodiscard]] nlohmann::ordered_json to_json(const shop_totals& sum) {
+  return {{"items", sum.items}, {"freight", sum.freight}, {"payments", sum.payments}};
+}
+
+/// 142860281 -> "1,428,602.81".
+[[nodiscard]] std::string money(std::int64_t cents) {
+  const auto magnitude =
+    cents < 0 ? 0 - static_cast<std::uint64_t>(cents) : static_cast<std::uint64_t>(cents);
+  return fmt::format("{}{}.{:02}", cents < 0 ? "-" : "", grouped(magnitude / 100), magnitude % 100);
+}
+
 void put_commands(table& out, const report& of) {
   out.row("commands", grouped(of.commands), fmt::format("{}/s", grouped(of.commands_per_s())));
   out.row("  accepted", grouped(of.accepted));
@@ -82,6 +93,64 @@ void put_commands(table& out, const report& of) {
           fmt::format("and {:.3f} s until the projections were there", of.catch_up_s));
 }
 
+void put_market(table& out, const report& of) {
+  out.row("resting orders", grouped(of.resting_orders),
+          fmt::format("{} bid levels, {} ask levels", of.bid_levels, of.ask_levels));
+  const auto& trades = of.trades.all;
+  out.row("trades", grouped(trades.count),
+          fmt::format("volume {}, notional {:.2f}", trades.volume, currency(trades.notional)));
+  const auto& fills = of.trades.displayed;
+  out.row("  of displayed orders", grouped(fills.count),
+          fmt::format("volume {}, notional {:.2f}", fills.volume, currency(fills.notional)));
+}
+
+void put_shop(table& out, const shop_summary& of) {
+  out.title("orders of the feed");
+  out.row("all", grouped(of.orders));
+  out.row("  accepted", grouped(of.accepted));
+  for (const auto& [status, count] : of.statuses)
+    out.row("    " + status, grouped(count));
+  out.row("  rejected", grouped(of.rejected));
+  for (const auto& [name, count] : of.refused_orders)
+    out.row("    " + name, grouped(count));
+  if (of.not_sent != 0)
+    out.row("  not sent", grouped(of.not_sent));
+  out.title("amounts");
+  const auto sum = [&](std::string_view name, std::int64_t shop_totals::* which) {
+    const auto missing = of.in_feed.*which - of.totals.*which;
+    out.row(name, money(of.totals.*which),
+            missing == 0 ? "all that is in the feed"
+                         : fmt::format("and {} that was not accepted", money(missing)));
+  };
+  sum("items", &shop_totals::items);
+  sum("freight", &shop_totals::freight);
+  sum("payments", &shop_totals::payments);
+}
+
+[[nodiscard]] nlohmann::ordered_json to_json(const shop_summary& of) {
+  return {{"orders",
+           {{"in_feed", of.orders},
+            {"accepted", of.accepted},
+            {"rejected", of.rejected},
+            {"rejections", of.refused_orders},
+            {"not_sent", of.not_sent},
+            {"statuses", of.statuses}}},
+          {"outcomes", of.commands},
+          {"totals_cents", to_json(of.totals)},
+          {"feed_totals_cents", to_json(of.in_feed)}};
+}
+
+[[nodiscard]] nlohmann::ordered_json market_json(const report& of) {
+  return {{"unknown_orders", of.unknown_orders},
+          {"taken_by_initial_book", of.taken_by_initial_book},
+          {"book",
+           {{"resting_orders", of.resting_orders},
+            {"bid_levels", of.bid_levels},
+            {"ask_levels", of.ask_levels}}},
+          {"trades", to_json(of.trades.all)},
+          {"fills", to_json(of.trades.displayed)}};
+}
+
 } // namespace
 
 std::string to_table(const report& of) {
@@ -97,14 +166,10 @@ std::string to_table(const report& of) {
   out.title("read models");
   for (const auto& one : of.projections)
     out.row(one.name, grouped(one.position), fmt::format("{} behind", grouped(one.lag_events)));
-  out.row("resting orders", grouped(of.resting_orders),
-          fmt::format("{} bid levels, {} ask levels", of.bid_levels, of.ask_levels));
-  const auto& trades = of.trades.all;
-  out.row("trades", grouped(trades.count),
-          fmt::format("volume {}, notional {:.2f}", trades.volume, currency(trades.notional)));
-  const auto& fills = of.trades.displayed;
-  out.row("  of displayed orders", grouped(fills.count),
-          fmt::format("volume {}, notional {:.2f}", fills.volume, currency(fills.notional)));
+  if (of.shop)
+    put_shop(out, *of.shop);
+  else
+    put_market(out, of);
   out.title("machine");
   out.title(
     fmt::format("  {}, {} cores, {}", of.machine.cpu, of.machine.cores, of.machine.filesystem));
@@ -117,7 +182,7 @@ std::string to_json(const report& of) {
   for (const auto& one : of.projections)
     projections.push_back(
       {{"name", one.name}, {"position", one.position}, {"lag_events", one.lag_events}});
-  const nlohmann::ordered_json all{
+  nlohmann::ordered_json all{
     {"feed", of.feed},
     {"durability", of.durability},
     {"store", of.store},
@@ -127,8 +192,6 @@ std::string to_json(const report& of) {
     {"rejected", of.rejected},
     {"rejections", of.rejections},
     {"resumed", of.resumed},
-    {"unknown_orders", of.unknown_orders},
-    {"taken_by_initial_book", of.taken_by_initial_book},
     {"events", of.events},
     {"commits", of.commits},
     {"log_events", of.log_events},
@@ -144,18 +207,12 @@ std::string to_json(const report& of) {
       {"p99_9", times.p99_9},
       {"max", times.max}}},
     {"projections", std::move(projections)},
-    {"book",
-     {{"resting_orders", of.resting_orders},
-      {"bid_levels", of.bid_levels},
-      {"ask_levels", of.ask_levels}}},
-    {"trades", to_json(of.trades.all)},
-    {"fills", to_json(of.trades.displayed)},
-    {"machine",
-     {{"cpu", of.machine.cpu},
-      {"cores", of.machine.cores},
-      {"filesystem", of.machine.filesystem},
-      {"versions", versions()}}},
   };
+  all.update(of.shop ? to_json(*of.shop) : market_json(of));
+  all["machine"] = {{"cpu", of.machine.cpu},
+                    {"cores", of.machine.cores},
+                    {"filesystem", of.machine.filesystem},
+                    {"versions", versions()}};
   // A path need not be UTF-8; what is not is replaced, and the run is not lost for it.
   return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

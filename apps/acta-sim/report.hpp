@@ -1,12 +1,14 @@
 #pragma once
 
 #include "machine.hpp"
+#include "olist_feed.hpp"
 
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/trade_tape.hpp>
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +29,23 @@ struct projection_state {
   std::uint64_t lag_events = 0;
 };
 
+/// What became of a shop's orders. `commands` and `refused_orders` are this run's; the rest is what
+/// the whole store has of the feed's orders.
+struct shop_summary {
+  std::uint64_t orders = 0; ///< In the feed: those below together.
+  std::uint64_t accepted = 0;
+  std::uint64_t rejected = 0; ///< Those that were not placed, with the reason below.
+  std::uint64_t not_sent = 0; ///< Of a run that was interrupted.
+  std::map<std::string, std::uint64_t> statuses; ///< Of those accepted.
+  std::map<std::string, std::uint64_t> refused_orders;
+  /// By command: how many were accepted, and rejected with each reason.
+  std::map<std::string, std::map<std::string, std::uint64_t>> commands;
+  shop_totals totals;  ///< Of the orders accepted, and their payments.
+  shop_totals in_feed; ///< Of everything in the feed.
+};
+
 /// What a run did. Counts are this run's, except for book, trades and log_events, which are the
-/// whole store's.
+/// whole store's, and what shop_summary says.
 struct report {
   std::string feed;
   std::string durability;
@@ -53,6 +70,7 @@ struct report {
   std::size_t bid_levels = 0;
   std::size_t ask_levels = 0;
   acta::projections::trade_totals trades;
+  std::optional<shop_summary> shop; ///< Of a shop's feed, in place of book and trades.
   sim::machine machine;
 
   [[nodiscard]] double commands_per_s() const { return per_second(commands); }

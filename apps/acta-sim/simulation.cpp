@@ -6,6 +6,8 @@
 #include "generator.hpp"
 #include "output_file.hpp"
 #include "progress.hpp"
+#include "run.hpp"
+#include "shop_simulation.hpp"
 
 #include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
@@ -19,47 +21,16 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 namespace acta::sim {
 
 namespace {
-
-using seconds = std::chrono::duration<double>;
-
-/// A directory that is gone when this is.
-class temporary_directory {
-public:
-  [[nodiscard]] static result<std::unique_ptr<temporary_directory>> make() {
-    std::error_code code;
-    auto pattern = (std::filesystem::temp_directory_path(code) / "acta-sim-XXXXXX").string();
-    if (code || ::mkdtemp(pattern.data()) == nullptr)
-      return failure(errc::io, fmt::format("'{}': no temporary directory can be made: {}; name one "
-                                           "with --store, or set TMPDIR",
-                                           pattern, std::generic_category().message(errno)));
-    return std::unique_ptr<temporary_directory>(new temporary_directory(pattern));
-  }
-  ~temporary_directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  temporary_directory(const temporary_directory&) = delete;
-  temporary_directory& operator=(const temporary_directory&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
-private:
-  explicit temporary_directory(std::filesystem::path path) : path_(std::move(path)) {}
-  std::filesystem::path path_;
-};
 
 /// The order flow, and what is behind it.
 struct flow {
@@ -136,17 +107,18 @@ public:
       : chosen_(chosen), flow_(flow), interrupted_(interrupted), progress_(!chosen.quiet) {}
 
   [[nodiscard]] result<void> open(outputs& files) {
-    auto log = open_store();
-    if (!log)
-      return failure(log);
-    auto decided = decided_commands::read(**log, flow_.from->fingerprint());
+    auto store = open_store(chosen_);
+    if (!store)
+      return failure(store);
+    store_ = std::move(*store);
+    auto decided = decided_commands::read(*store_.log, flow_.from->fingerprint());
     if (!decided)
       return failure(decided);
     decided_ = std::move(*decided);
     auto with = chosen_.engine;
     with.max_in_flight = 2 * chosen_.window;
     auto engine =
-      runtime::engine::open<trading::limit_order, trading::instrument>(std::move(*log), with);
+      runtime::engine::open<trading::limit_order, trading::instrument>(std::move(store_.log), with);
     if (!engine)
       return failure(engine);
     engine_ = std::move(*engine);
@@ -176,7 +148,7 @@ public:
     progress_.clear();
     engine_->stop(); // the committer may still be on its way out of `drive`
     if (!ran)
-      return add_receipted(ran.error(), drive.results());
+      return add_receipted(ran.error(), drive.results(), chosen_);
     if (!current)
       return failure(current);
     report made = make_report(drive);
@@ -193,26 +165,6 @@ public:
   }
 
 private:
-  [[nodiscard]] result<std::unique_ptr<storage::event_log>> open_store() {
-    if (chosen_.durability == storage::durability::memory)
-      return storage::make_memory_log();
-    directory_ = chosen_.store;
-    if (chosen_.feed == feed_kind::generator && chosen_.orders == 0 && !directory_.empty()
-        && !std::filesystem::exists(directory_ / "log" / "data.mdb"))
-      return failure(errc::not_found,
-                     fmt::format("'{}' holds no store; --orders 0 rebuilds the book of one that is "
-                                 "there",
-                                 directory_.string()));
-    if (directory_.empty()) {
-      auto made = temporary_directory::make();
-      if (!made)
-        return failure(made);
-      temporary_ = std::move(*made);
-      directory_ = temporary_->path();
-    }
-    return storage::open_log(directory_, {.durability = chosen_.durability});
-  }
-
   [[nodiscard]] result<void> start(projections::projection& view) {
     auto started = projections::projector::start(*engine_, view);
     if (!started)
@@ -245,61 +197,22 @@ private:
   [[nodiscard]] result<void> catch_up(std::uint64_t sent) {
     const auto tail = engine_->log().tail();
     for (const auto& one : projectors_)
-      for (;;) {
-        auto reached = one->wait_for(tail, std::chrono::milliseconds(100));
-        if (reached)
-          break;
-        if (reached.error().code() != errc::timed_out)
-          return reached;
-        show_progress(sent);
-      }
+      if (auto there = sim::catch_up(*one, tail, [&] { show_progress(sent); }); !there)
+        return there;
     return {};
   }
 
-  /// Says what is safe when a run fails.
-  [[nodiscard]] std::unexpected<error> add_receipted(const error& why, const tally& results) const {
-    return failure(
-      why.code(), fmt::format("{} ({} events of {} commands have their receipts, and are stored{})",
-                              why.message(), results.events, results.accepted,
-                              chosen_.store.empty() ? " until this program ends"
-                                                    : "; run the same again to go on"));
-  }
-
   [[nodiscard]] report make_report(const driver& drive) const {
-    const auto& results = drive.results();
-    report made;
-    made.feed = flow_.name;
-    made.durability = storage::name(chosen_.durability);
-    made.store = chosen_.store.string();
+    report made = begin_report(chosen_, flow_.name, drive.results(), *engine_, store_.directory);
     made.interrupted = interrupted_.load();
-    made.commands = results.accepted + results.rejected;
-    made.accepted = results.accepted;
-    made.rejected = results.rejected;
-    for (std::size_t code = 0; code < tally::codes; ++code)
-      if (results.rejections[code] != 0)
-        made.rejections[std::string(name(static_cast<trading::refusal>(code)))] =
-          results.rejections[code];
+    made.rejections = names_of<trading::refusal>(drive.results().rejections);
     made.resumed = drive.left_out();
     if (flow_.feed != nullptr) {
       made.unknown_orders = flow_.feed->unknown_orders;
       made.taken_by_initial_book = flow_.feed->taken_by_initial_book;
     }
-    made.events = results.events;
-    made.commits = engine_->counters().commits;
-    made.log_events = engine_->log().tail().value();
-    made.aggregates = results.streams;
-    constexpr double per_us = 1'000;
-    const auto percentile = [&](double percent) {
-      return static_cast<double>(results.latency.percentile_ns(percent)) / per_us;
-    };
-    made.latency_us = {.p50 = percentile(50),
-                       .p90 = percentile(90),
-                       .p99 = percentile(99),
-                       .p99_9 = percentile(99.9),
-                       .max = percentile(100)};
     for (const auto& one : projectors_)
-      made.projections.push_back({std::string(one->view().name()), one->position().value(),
-                                  made.log_events - one->position().value()});
+      made.projections.push_back(state_of(*one, made.log_events));
     made.resting_orders = book_.read([](const auto& book) { return book.resting_count(); });
     for (const auto instrument : instruments()) {
       const auto depth = depth_of(instrument);
@@ -307,7 +220,6 @@ private:
       made.ask_levels += depth.asks.size();
     }
     made.trades = tape_.read([](const auto& tape) { return tape.totals(); });
-    made.machine = this_machine(directory_);
     return made;
   }
 
@@ -332,8 +244,7 @@ private:
   flow& flow_;
   const std::atomic<bool>& interrupted_;
   apps::progress_line progress_;
-  std::unique_ptr<temporary_directory> temporary_;
-  std::filesystem::path directory_;
+  run_store store_;
   decided_commands decided_;
   projections::memory_view<projections::order_book> book_;
   projections::memory_view<projections::trade_tape> tape_;
@@ -345,6 +256,8 @@ private:
 } // namespace
 
 result<report> simulate(const options& chosen, const std::atomic<bool>& interrupted) {
+  if (chosen.feed == feed_kind::olist)
+    return simulate_shop(chosen, interrupted);
   auto flow = open_flow(chosen);
   if (!flow)
     return failure(flow);

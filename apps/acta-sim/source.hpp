@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -28,11 +27,11 @@ struct step {
   std::variant<trading::limit_order::command, trading::print_trade, clear_book> what;
 };
 
-/// What the book's rows say of a feed record. Borrows from recorded_feed::text.
+/// What the book's rows say of a feed record.
 struct record_label {
   std::uint32_t instrument = 0;
   std::uint64_t sequence = 0;
-  std::string_view time;
+  std::string time;
 };
 
 /// A recorded feed, read whole.

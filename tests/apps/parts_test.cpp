@@ -13,12 +13,15 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <map>
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace acta::sim {
@@ -53,16 +56,61 @@ TEST(decimal, reads_integers_that_fit) {
     EXPECT_FALSE(parse_integer<std::uint32_t>(bad)) << bad;
 }
 
+using csv_row = std::vector<std::string>;
+
+/// The rows of a text, with their lines, up to its end or to what is malformed.
+std::vector<std::pair<std::uint64_t, csv_row>> rows_of(csv_rows& rows) {
+  std::vector<std::pair<std::uint64_t, csv_row>> all;
+  while (rows.next() == true)
+    all.emplace_back(rows.line(), csv_row(rows.fields().begin(), rows.fields().end()));
+  return all;
+}
+using numbered_rows = std::vector<std::pair<std::uint64_t, csv_row>>;
+
 TEST(csv_rows, takes_any_line_ends_and_skips_empty_lines) {
   csv_rows rows("f", "a,b\r\n\n\n,\nlast");
-  ASSERT_TRUE(rows.next());
-  EXPECT_EQ(rows.fields(), (std::vector<std::string_view>{"a", "b"}));
-  ASSERT_TRUE(rows.next());
-  EXPECT_EQ(rows.line(), 4U);
-  EXPECT_EQ(rows.fields(), (std::vector<std::string_view>{"", ""}));
-  ASSERT_TRUE(rows.next());
-  EXPECT_EQ(rows.fields(), (std::vector<std::string_view>{"last"}));
-  EXPECT_FALSE(rows.next());
+  EXPECT_EQ(rows_of(rows), (numbered_rows{{1, {"a", "b"}}, {4, {"", ""}}, {5, {"last"}}}));
+  EXPECT_EQ(rows.next(), false);
+  csv_rows other("f", "\r\na,\r\n\r");
+  EXPECT_EQ(rows_of(other), (numbered_rows{{2, {"a", ""}}}));
+}
+
+TEST(csv_rows, takes_quoted_fields_and_counts_their_lines) {
+  csv_rows rows("f", "\xEF\xBB\xBF\"a\",\"b,\nc\"\r\n\"say \"\"x\"\"\",it\"s,\"\"\n\"\"\"\"\r");
+  EXPECT_EQ(rows_of(rows),
+            (numbered_rows{{1, {"a", "b,\nc"}}, {3, {"say \"x\"", "it\"s", ""}}, {4, {"\""}}}));
+  EXPECT_EQ(rows.next(), false);
+}
+
+TEST(csv_rows, refuse_quotes_that_are_not_closed_or_not_at_a_fields_end) {
+  for (const char* bad : {"a\n\"b\nc", "a\nb,\"c\"d\n", "a\n\"", "a\n\"b\"\"", "a\n\"b\" ,c"}) {
+    csv_rows rows("f", bad);
+    EXPECT_EQ(rows.next(), true);
+    const auto next = rows.next();
+    ASSERT_FALSE(next) << bad;
+    EXPECT_EQ(next.error().code(), errc::malformed);
+    EXPECT_TRUE(next.error().message().starts_with("f:2: ")) << next.error().message();
+    EXPECT_EQ(rows.next(), false) << "it is the end";
+  }
+}
+
+TEST(named_rows, finds_columns_wherever_they_are) {
+  static constexpr std::array<std::string_view, 2> wanted{"id", "price"};
+  auto rows = named_rows::open("f", "price,other,\"id\"\n1,2,3\n4,5\n", wanted, "a list");
+  ASSERT_TRUE(rows) << rows.error().message();
+  ASSERT_EQ(rows->next(), true);
+  EXPECT_EQ((*rows)[0], "3");
+  EXPECT_EQ((*rows)[1], "1");
+  EXPECT_EQ(rows->malformed(1, "a price").error().message(),
+            "f:2: column 'price' is '1', where a price must be");
+  const auto narrow = rows->next();
+  ASSERT_FALSE(narrow);
+  EXPECT_EQ(narrow.error().message(), "f:3: 2 columns, where the first line has 3");
+  const auto missing = named_rows::open("f", "id,other\n", wanted, "a list");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().message(),
+            "f:1: there is no column 'price'; this is not a list with a line of column names");
+  EXPECT_FALSE(named_rows::open("f", "\n", wanted, "a list"));
 }
 
 TEST(acknowledgements, never_miss_a_wake_up) {
@@ -268,6 +316,8 @@ TEST_F(files, of_mbo_that_are_malformed_name_file_line_and_column) {
   expect("t,7,A,B,1,1,1", "7 columns");
   EXPECT_NE(mbo_error(write("g", "a,b\n")).find("ts_event"), std::string::npos);
   EXPECT_NE(mbo_error(write("h", "")).find("empty"), std::string::npos);
+  EXPECT_NE(mbo_error(write("i", mbo_header + "\"t,7\n")).find(":2: a field begins with a quote"),
+            std::string::npos);
 }
 
 TEST_F(files, of_lobster_that_are_malformed_name_file_line_and_column) {
@@ -287,6 +337,7 @@ TEST_F(files, of_lobster_that_are_malformed_name_file_line_and_column) {
   expect("1,1,11,5,9223372036854775807,1", "'price'");
   expect("1,1,11,5,1000,2", "'direction'");
   expect("1,1,11,5,1000", "5 columns");
+  expect("1,1,11,5,1000,\"1", "a field begins with a quote");
   const auto messages = write("m", "1.5,1,11,5,1000,1\n");
   EXPECT_FALSE(read_lobster(messages, write("b", "1,2,3\n"), {}));
   EXPECT_FALSE(read_lobster(messages, write("b", ""), {}));
@@ -317,7 +368,7 @@ TEST_F(files, of_lobster_start_from_the_book_before_their_first_message) {
 /// Any bytes give a feed or an error, never a crash.
 TEST_F(files, of_any_bytes_do_no_harm) {
   std::mt19937 random(11);
-  const std::string alphabet = "0123456789,.\n-ABCFMNRTx\r";
+  const std::string alphabet = "0123456789,.\n-ABCFMNRTx\"\r";
   for (int round = 0; round < 300; ++round) {
     std::string text = round % 2 == 0 ? mbo_header : "";
     for (auto size = random() % 400; size != 0; --size)

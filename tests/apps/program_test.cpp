@@ -1,4 +1,5 @@
 // The real executable, as a user runs it.
+#include "../support/olist_files.hpp"
 #include "../support/scratch_directory.hpp"
 
 #include <acta/storage/event_log.hpp>
@@ -138,6 +139,32 @@ TEST_F(program, gives_the_figures_as_json) {
   EXPECT_GT(json["machine"]["versions"]["caf"].get<std::string>().size(), 4U);
 }
 
+TEST_F(program, runs_a_shops_orders_and_accounts_for_each) {
+  const olist_files files;
+  const auto feed = "olist:" + files.path().string();
+  const auto table = run({"--feed", feed});
+  EXPECT_EQ(table.status, 0) << table.err;
+  for (const char* part : {"orders of the feed", "empty_order", "delivered", "45.50", "p99",
+                           "24.00  and 33.00 that was not accepted"})
+    EXPECT_NE(table.out.find(part), std::string::npos) << part << "\n" << table.out;
+  const auto done = run({"--feed", feed, "--json", "-", "--store", at("store")});
+  ASSERT_EQ(done.status, 0) << done.err;
+  const auto json = nlohmann::json::parse(done.out);
+  for (const char* key : {"feed", "durability", "commands", "events", "elapsed_s", "commands_per_s",
+                          "events_per_s", "latency_us", "machine"})
+    EXPECT_TRUE(json.contains(key)) << key;
+  EXPECT_EQ(json["orders"], nlohmann::json::parse(R"({"in_feed": 5, "accepted": 4, "rejected": 1,
+                "rejections": {"empty_order": 1}, "not_sent": 0,
+                "statuses": {"cancelled": 1, "delivered": 1, "shipped": 2}})"));
+  EXPECT_EQ(json["totals_cents"],
+            nlohmann::json::parse(R"({"items": 4550, "freight": 450, "payments": 2400})"));
+  EXPECT_EQ(json["feed_totals_cents"]["payments"], 5'700);
+  EXPECT_EQ(json["outcomes"]["place"],
+            nlohmann::json::parse(R"({"accepted": 4, "empty_order": 1})"));
+  EXPECT_EQ(json["rejections"]["order_not_found"], 2);
+  EXPECT_FALSE(json.contains("book"));
+}
+
 TEST_F(program, gives_the_same_book_for_the_same_seed_whatever_the_window_and_the_workers) {
   const auto book = [&](std::vector<std::string> more) {
     more.insert(more.end(), {"--orders", "3000", "--seed", "9", "--durability", "memory", "--quiet",
@@ -170,7 +197,7 @@ TEST_F(program, prints_its_help_and_version) {
   const auto help = run({"--help"});
   EXPECT_EQ(help.status, 0);
   for (const char* part : {"--window", "Examples:", "Exit status", "--skip-order", "--pin-workers",
-                           "park|yield|spin", "own_thread|worker"})
+                           "park|yield|spin", "own_thread|worker", "olist:DIR"})
     EXPECT_NE(help.out.find(part), std::string::npos) << part;
   EXPECT_EQ(run({"--version"}).status, 0);
 }
@@ -195,6 +222,11 @@ TEST_F(program, refuses_arguments_that_make_no_sense) {
     {{"--feed", "mbo:"}, "mbo:"},
     {{"--feed", "mbo:" + feed, "--orders", "5"}, "--orders"},
     {{"--feed", "mbo:" + feed, "--initial-book", feed}, "--initial-book"},
+    {{"--feed", "olist:"}, "olist:DIR"},
+    {{"--feed", "olist:.", "--initial-book", feed}, "--initial-book"},
+    {{"--feed", "olist:.", "--skip-order", "5"}, "--skip-order"},
+    {{"--feed", "olist:.", "--book-out", "x"}, "--book-out"},
+    {{"--feed", "olist:.", "--final-book", "x"}, "--final-book"},
     {{"--initial-book", feed}, "--feed"},
     {{"--skip-order", "5"}, "--feed"},
     {{"--book-out", "x"}, "--feed"},
@@ -220,6 +252,8 @@ TEST_F(program, says_what_is_wrong_with_its_files_and_stores) {
   expect_failure(run({"--feed", "lobster:" + write("bad.csv", "1,1,1,1,1,1\nx\n")}), 1,
                  "bad.csv:2: ");
   expect_failure(run({"--orders", "5", "--store", at("no/such")}), 1, "no/such");
+  expect_failure(run({"--feed", "olist:" + at("none")}), 1, "none' is no directory");
+  expect_failure(run({"--feed", "olist:" + at(".")}), 1, "olist_customers_dataset.csv");
   fs::create_directory(path("foreign"));
   write("foreign/letter.txt", "dear");
   expect_failure(run({"--orders", "5", "--store", at("foreign")}), 1, "letter.txt");

@@ -38,9 +38,9 @@ struct csv_table {
   EXPECT_TRUE(text) << file;
   csv_table table;
   sim::csv_rows rows(file.string(), **text);
-  if (with_names && rows.next())
+  if (with_names && rows.next() == true)
     table.names.assign(rows.fields().begin(), rows.fields().end());
-  while (rows.next())
+  while (rows.next() == true)
     table.rows.emplace_back(rows.fields().begin(), rows.fields().end());
   return table;
 }
