@@ -85,8 +85,8 @@ result<void> event_reader::find_types() {
 /// The index knows where the events of one stream are: those of a short one in a long log are read
 /// at once, without a look at the millions between them. But it is not asked for more than a few
 /// thousand: what of a stream is not in its file yet it walks through, newest first, for each
-/// question, so that paging through a long stream there takes time by the square, while headers
-/// pass by at tens of millions a second. Neither does it say what was truncated, which subscribers
+/// question, so that paging through a long stream there takes time by the square, while the headers
+/// of a scan are read once. Neither does it say what was truncated, which subscribers
 /// see as long as it is in the log. So its answer is used where it reaches back to the first
 /// version, or to where the subscription begins; elsewhere, and behind it, the log is scanned.
 void event_reader::find_history(const storage::log_snapshot& snapshot) {

@@ -188,8 +188,9 @@ TEST_F(subscription_test, hands_its_handler_no_more_than_its_buffer_at_a_time) {
   std::vector<std::uint64_t> lags;
   got.then = [&](subscription& from) {
     lags.push_back(from.lag());
-    if (lags.size() == 1)
+    if (lags.size() == 1) {
       EXPECT_TRUE(engine->tell<counter>(1, tests::add{.times = 4}, [](runtime::outcome&&) {}));
+    }
   };
   add(1, 12);
   const auto live = subscribe(got, {.after = beginning, .buffer = 5});
@@ -224,8 +225,9 @@ TEST_F(subscription_test, tells_that_its_subscriber_is_too_slow_and_that_he_is_n
 TEST_F(subscription_test, is_dropped_where_it_may_not_be_so_far_behind) { // I168
   collector got;
   got.then = [&](subscription& from) {
-    if (from.position() == beginning) // while it is at the first
+    if (from.position() == beginning) { // while it is at the first
       EXPECT_TRUE(engine->tell<counter>(1, tests::add{.times = 9}, [](runtime::outcome&&) {}));
+    }
   };
   const auto dropped = subscribe(got, {.buffer = 2, .drop_over = 9});
   const auto also = pull({.buffer = 2, .drop_over = 9});

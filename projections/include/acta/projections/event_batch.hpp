@@ -11,8 +11,8 @@
 namespace acta::projections {
 
 /// Events as a subscriber gets them: upcast, in the order of the log, and his own. Copied, so that
-/// who takes his time over them, or keeps them, keeps no old pages of the log from reuse; some 50
-/// ns an event. Movable; the records are valid as long as the batch is, wherever it is moved to.
+/// who takes his time over them, or keeps them, keeps no old pages of the log from reuse. Movable;
+/// the records are valid as long as the batch is, wherever it is moved to.
 class event_batch {
 public:
   /// Of nothing.
