@@ -84,7 +84,7 @@ private:
       if (auto handled = call(std::move(*events)); !handled)
         return handled;
     position_.store(reached.value(), std::memory_order_release);
-    return reader_.watch_lag();
+    return stopping_.load(std::memory_order_acquire) ? result<void>() : reader_.watch_lag();
   }
 
   [[nodiscard]] result<void> call(event_batch events) {

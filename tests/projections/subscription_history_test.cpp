@@ -97,6 +97,71 @@ TEST_P(subscription_history_test, that_was_truncated_is_seen_as_long_as_it_is_in
 
 INSTANTIATE_TEST_SUITE_P(logs, subscription_history_test, any_log, name_of_log);
 
+/// How often records were asked for.
+struct looks {
+  int at = 0;
+  int scans = 0;
+};
+
+class watched_snapshot final : public storage::log_snapshot {
+public:
+  watched_snapshot(std::unique_ptr<storage::log_snapshot> of, looks& counted)
+      : of_(std::move(of)), looks_(counted) {}
+  log_position first() const noexcept override { return of_->first(); }
+  log_position tail() const noexcept override { return of_->tail(); }
+  result<void> refresh() override { return of_->refresh(); }
+  result<storage::record_view> at(log_position position) const& override {
+    ++looks_.at;
+    return of_->at(position);
+  }
+  result<std::unique_ptr<storage::log_cursor>>
+  scan(log_position from, const storage::scan_options& options) const& override {
+    ++looks_.scans;
+    return of_->scan(from, options);
+  }
+
+private:
+  std::unique_ptr<storage::log_snapshot> of_;
+  looks& looks_;
+};
+
+class watched_log final : public storage::forwarding_log {
+public:
+  watched_log(std::shared_ptr<storage::event_log> to, looks& counted)
+      : forwarding_log(std::move(to)), looks_(counted) {}
+  result<std::unique_ptr<storage::log_snapshot>> snapshot() const override {
+    auto made = forwarding_log::snapshot();
+    if (!made)
+      return made;
+    return std::make_unique<watched_snapshot>(std::move(*made), looks_);
+  }
+
+private:
+  looks& looks_;
+};
+
+TEST(subscription_to_a_short_stream, looks_at_nothing_else_of_a_long_log) {
+  looks counted;
+  auto engine = runtime::engine::open<counter>(
+    std::make_unique<watched_log>(storage::make_memory_log(), counted), {.deterministic_seed = 1});
+  ASSERT_TRUE(engine) << engine.error().message();
+  const auto add = [&](std::uint64_t key, int times) {
+    ASSERT_TRUE((*engine)->ask<counter>(key, tests::add{.times = times}));
+  };
+  add(2, many);
+  add(1, 3);
+  add(2, many);
+  const auto made = pull_subscription::open(
+    **engine, {.filter = {.stream = (*engine)->stream<counter>(1)}, .after = log_position(0)});
+  ASSERT_TRUE(made) << made.error().message();
+  (*engine)->run_until_idle();
+  counted = {};
+  EXPECT_EQ((*made)->next(0ns)->records().size(), 3);
+  EXPECT_EQ((*made)->position(), log_position(many + 3 + many));
+  EXPECT_EQ(counted.at, 3);
+  EXPECT_EQ(counted.scans, 0);
+}
+
 } // namespace
 } // namespace acta::tests
 

@@ -330,6 +330,16 @@ TEST_F(subscription_test, is_refused_for_what_the_store_does_not_know) {
   EXPECT_EQ(subscription::open(*engine, {}, {}).error().code(), wrong) << "no handler";
 }
 
+TEST_F(subscription_test, goes_on_reading_when_the_engine_was_stopped) {
+  add(1, 4);
+  collector got;
+  const auto live = subscribe(got, {.after = beginning});
+  engine->stop();
+  const auto late = pull({.after = beginning});
+  EXPECT_EQ(positions_of(*late->next(0ns)), (numbers{1, 2, 3, 4}));
+  EXPECT_FALSE(live->status().has_value() && got.ended) << "it has no reason to end";
+}
+
 TEST_F(subscription_test, leaves_its_subscriber_the_events_he_got) {
   add(1, 3);
   event_batch kept;
