@@ -60,6 +60,8 @@ void progress::stop(error why) {
   const std::lock_guard guard(mutex_);
   failure_.emplace(std::move(why));
   moved_.notify_all();
+  for (auto* one : listeners_)
+    one->moved();
 }
 
 void progress::go_on() {

@@ -81,6 +81,16 @@ TEST_F(on_change_test, is_told_no_more_once_it_has_ended) {
   EXPECT_EQ(sum(), 1) << "the view goes on";
 }
 
+TEST_F(on_change_test, asks_again_when_the_view_has_stopped) {
+  std::vector<bool> sound;
+  const auto live = on_change(
+    *engine, view_, [&](log_position) { sound.push_back(view_.progress().status().has_value()); });
+  engine->run_until_idle();
+  view_.progress().stop(error(errc::engine_stopped, "the view was replaced"));
+  engine->run_until_idle();
+  EXPECT_EQ(sound, (std::vector<bool>{true, false}));
+}
+
 TEST_F(on_change_test, ends_where_its_function_throws_and_hurts_nobody) { // I170
   int calls = 0;
   const auto bad = on_change(*engine, view_, [&](log_position) {

@@ -24,9 +24,11 @@ public:
 };
 
 /// A subscription to a query: calls `ask_again` once at first, and then whenever the view has
-/// moved, with its position, on a thread of its own, so that it may take its time: of moves
-/// meanwhile the next call tells all at once, and the view's projector does not wait. The last move
-/// is always told. Events that changed nothing in the view move it, too.
+/// moved, with its position, or has stopped, as view.progress().status() says, on a thread of its
+/// own, so that it may take its time: of moves meanwhile the next call tells all at once, and the
+/// view's projector does not wait. The last move is always told. Events that changed nothing in the
+/// view move it, too. Of a served_view it watches the view it is given, which must be held, and
+/// which stops when another takes its place.
 ///
 ///     auto live = on_change(*engine, view, [&](log_position) {
 ///       show(view.read([](const revenue& now) { return now.cents; }));

@@ -34,7 +34,8 @@ public:
   /// The error that stopped it, if one did.
   [[nodiscard]] result<void> status() const;
 
-  /// Told of each move. Must be quick, must not throw, and must not add or remove listeners.
+  /// Told of each move, and when it stops. Must be quick, must not throw, and must not add or
+  /// remove listeners.
   class listener {
   public:
     virtual void moved() noexcept = 0;
