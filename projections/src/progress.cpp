@@ -42,12 +42,26 @@ void progress::move_to(log_position reached) {
   position_.store(reached.value(), std::memory_order_release);
   if (waiting_ != 0)
     moved_.notify_all();
+  for (auto* one : listeners_)
+    one->moved();
+}
+
+void progress::add_listener(listener& whom) {
+  const std::lock_guard guard(mutex_);
+  listeners_.push_back(&whom);
+}
+
+void progress::remove_listener(listener& whom) {
+  const std::lock_guard guard(mutex_);
+  std::erase(listeners_, &whom);
 }
 
 void progress::stop(error why) {
   const std::lock_guard guard(mutex_);
   failure_.emplace(std::move(why));
   moved_.notify_all();
+  for (auto* one : listeners_)
+    one->moved();
 }
 
 void progress::go_on() {

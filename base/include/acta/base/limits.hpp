@@ -212,6 +212,17 @@ inline constexpr std::size_t max_view_value = std::size_t{64} << 20U;
 /// are done again in less after a crash.
 inline constexpr unsigned view_sync_every = 64;
 
+/// Events that a subscriber gets at a time, by default: enough that what a batch costs, a read
+/// transaction and two allocations, is little beside them.
+inline constexpr std::size_t subscription_buffer = 256;
+
+/// Bytes of events in a batch of a subscription, after which it takes no further one.
+inline constexpr std::size_t max_buffer_size = std::size_t{4} << 20U;
+
+/// The newest events of a stream that a subscription to it looks up in the index, when it is
+/// opened; where more lie behind its position it looks at the log's headers instead. 32 KiB.
+inline constexpr std::size_t subscription_history = 4'096;
+
 /// The longest pause of a projector before it tries again.
 inline constexpr std::chrono::milliseconds max_view_pause{60'000};
 

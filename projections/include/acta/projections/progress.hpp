@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace acta::projections {
 
@@ -33,6 +34,19 @@ public:
   /// The error that stopped it, if one did.
   [[nodiscard]] result<void> status() const;
 
+  /// Told of each move, and when it stops. Must be quick, must not throw, and must not add or
+  /// remove listeners.
+  class listener {
+  public:
+    virtual void moved() noexcept = 0;
+
+  protected:
+    ~listener() = default;
+  };
+  void add_listener(listener& whom);
+  /// It is not told any more, and no call is under way when this returns.
+  void remove_listener(listener& whom);
+
   // By who feeds the view.
   void move_to(log_position reached);
   void stop(error why);
@@ -46,6 +60,7 @@ private:
   mutable std::mutex mutex_;
   mutable std::condition_variable moved_;
   mutable int waiting_ = 0;
+  std::vector<listener*> listeners_;
   std::optional<error> failure_;
 };
 
