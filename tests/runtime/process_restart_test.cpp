@@ -119,7 +119,7 @@ protected:
   std::unique_ptr<manager> manager_; // ends before the engine
 };
 
-// J206
+// J205
 TEST_F(process_restart_test, sends_nothing_again_that_is_stored_behind_a_command_without_a_trace) {
   open<courier>(1);
   ASSERT_TRUE(engine_->ask<desk>(1, ask_for{deed::start, 9, 1}));
@@ -135,7 +135,7 @@ TEST_F(process_restart_test, sends_nothing_again_that_is_stored_behind_a_command
   close();
 }
 
-// J206
+// J205
 TEST_F(process_restart_test, does_not_send_what_was_replaced_behind_a_command_without_a_trace) {
   open<lender>(limits::default_repeat_window);
   ASSERT_TRUE(engine_->ask<desk>(1, ask_for{deed::start, 9, 1}));

@@ -119,7 +119,7 @@ def check_snippets(root, sources):
 
 
 TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)([^\n]*)", re.M)
-ITEM = re.compile(r"\b[A-H]\d+\b")  # those of the table; I1 to I9 are invariants
+ITEM = re.compile(r"\b(?:[A-H]\d+|[IJ]\d{3})\b")  # those of the table; I1 to I9 are invariants
 NAMED_TEST = re.compile(r"`(\w+\.\w+)`")
 
 
@@ -139,7 +139,7 @@ def check_conformance(page, sources):
         if name.startswith("tests/"):
             for test, items in tests_and_items(text):
                 shown.setdefault(test, set()).update(items)
-    rows = dict(re.findall(r"^\| ([A-H]\d+) (\|.*)$", page, re.M))
+    rows = dict(re.findall(r"^\| ([A-J]\d+) (\|.*)$", page, re.M))
     named = {item: set(NAMED_TEST.findall(row)) for item, row in rows.items()}
     for item, tests in named.items():
         for test in sorted(tests - shown.keys()):

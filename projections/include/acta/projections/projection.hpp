@@ -15,8 +15,8 @@
 
 namespace acta::projections {
 
-/// Which streams a view has: those whose stream_hash() is `part` modulo `parts`. Parts of a view are
-/// views with a projector, thus a thread, of their own.
+/// Which streams a view has: those whose stream_hash() is `part` modulo `parts`. Parts of a view
+/// are views with a projector, thus a thread, of their own.
 struct view_part {
   std::uint32_t part = 0;
   std::uint32_t parts = 1;
@@ -57,8 +57,9 @@ public:
   [[nodiscard]] virtual std::uint32_t version() const noexcept = 0;
 
   /// Opens what it is kept in and returns what it wants of the log, which is all that a projector
-  /// reads: the store's numbers of its event types, and its part of the streams. Then progress() says where it was
-  /// left. Errors name the file and what to do; corrupt where it is ahead of the log, or another's.
+  /// reads: the store's numbers of its event types, and its part of the streams. Then progress()
+  /// says where it was left. Errors name the file and what to do; corrupt where it is ahead of the
+  /// log, or another's.
   [[nodiscard]] virtual result<storage::scan_options> attach(const storage::event_log& log) = 0;
 
   /// Does a step, or nothing of it. Exceptions of handlers are errc::handler_failed. Durability: of

@@ -72,7 +72,8 @@ template <sqlite_model Model>
 class sqlite_view final : public projection {
 public:
   explicit sqlite_view(Model model = Model(), view_part part = {})
-      : model_(std::move(model)), part_(part), store_(Model::name, Model::version, part, &Model::create) {}
+      : model_(std::move(model)), part_(part),
+        store_(Model::name, Model::version, part, &Model::create) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return Model::name; }
   [[nodiscard]] std::uint32_t version() const noexcept override { return Model::version; }
