@@ -74,6 +74,7 @@ public:
   [[nodiscard]] result<std::vector<dead_letter>> dead_letters() const override {
     return held_.read([](const content& now) {
       std::vector<dead_letter> all;
+      all.reserve(now.dead.size());
       for (const auto& [position, one] : now.dead)
         all.push_back(one);
       return all;
