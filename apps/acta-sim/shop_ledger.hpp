@@ -13,8 +13,8 @@ namespace acta::sim {
 
 namespace orders = domain::orders;
 
-/// A read model: what has become of each of a shop's orders. Keyed by the orders' names; those with
-/// keys of another kind are no shop's of ours.
+/// A read model: what has become of each of a shop's orders, by their names, which are the keys of
+/// their streams.
 class shop_ledger {
 public:
   static constexpr std::string_view name = "shop_ledger";
