@@ -58,7 +58,7 @@ public:
   }
   template <class... Parts>
   void add(const std::tuple<Parts...>& key) {
-    std::apply([this](const auto&... parts) { (add(parts), ...); }, key);
+    std::apply([this](const auto&... parts) { (this->add(parts), ...); }, key);
   }
   /// Without an end: the beginning of all texts that begin so.
   void add_text(std::string_view text) noexcept {
