@@ -34,11 +34,14 @@ using runtime::outcome;
 class noting final : public projections::projection {
 public:
   std::string_view name() const noexcept override { return "noting"; }
-  void attach(const storage::event_log&) override {}
-  result<void> apply(std::span<const storage::record_view> records) override {
-    pieces.push_back(records.back().position().value());
+  std::uint32_t version() const noexcept override { return 1; }
+  result<storage::scan_options> attach(const storage::event_log&) override { return {}; }
+  projections::step_result apply(const projections::view_step& step) override {
+    pieces.push_back(step.reached.value());
     return {};
   }
+  result<void> clear() override { return {}; }
+  result<std::vector<projections::dead_letter>> dead_letters() const override { return {}; }
   std::vector<std::uint64_t> pieces;
 };
 
