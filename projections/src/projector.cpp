@@ -43,7 +43,7 @@ public:
   }
   void resume() {
     const visit guard(*this);
-    (void)feeder_.go_on({}); // where it cannot, status() says so
+    [[maybe_unused]] const auto possible = feeder_.go_on({}); // if not, status() says so
     go_on();
   }
   [[nodiscard]] result<void> run_to(log_position position) {
