@@ -11,14 +11,41 @@
 
 namespace acta::projections {
 
+namespace {
+
+/// That a view is fed by one projector alone.
+class hold {
+public:
+  [[nodiscard]] static result<hold> of(const projection& view) {
+    if (view.progress().try_to_begin())
+      return hold(view.progress());
+    return failure(errc::store_in_use, "view '" + std::string(view.name())
+                                         + "' is fed by another projector: end that first");
+  }
+  hold(hold&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
+  hold& operator=(hold&&) = delete;
+  ~hold() {
+    if (of_ != nullptr)
+      of_->end();
+  }
+
+private:
+  explicit hold(progress& of) noexcept : of_(&of) {}
+
+  progress* of_;
+};
+
+} // namespace
+
 /// Concurrency: whatever touches the view holds `feeding_`: the actor for one piece of work at a
 /// time, and those who control it. Since a mutex is not fair, the actor lets them go first:
 /// `visitors_` counts those who wait or are inside.
 class projector::implementation final : private clock::listener {
 public:
   implementation(runtime::engine& engine, projection& view, projector_options options,
-                 storage::scan_options wanted, std::unique_ptr<storage::log_snapshot> snapshot)
-      : engine_(engine), view_(view), paused_(options.paused),
+                 storage::scan_options wanted, std::unique_ptr<storage::log_snapshot> snapshot,
+                 hold held)
+      : held_(std::move(held)), engine_(engine), view_(view), paused_(options.paused),
         feeder_(engine, view, std::move(options), std::move(wanted), std::move(snapshot)),
         actor_(engine.system(), [this] { return run(); }),
         subscription_(engine.on_tail([this](log_position) { actor_.wake(); })) {
@@ -112,6 +139,7 @@ private:
     return more && !paused_.load(std::memory_order_relaxed);
   }
 
+  hold held_; // ends last
   runtime::engine& engine_;
   projection& view_;
   std::atomic<bool> paused_;
@@ -151,6 +179,9 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
                                                     projector_options options) {
   if (auto sound = check(options); !sound)
     return failure(sound);
+  auto held = hold::of(view);
+  if (!held)
+    return failure(held);
   auto wanted = view.attach(engine.log());
   if (!wanted)
     return failure(wanted);
@@ -162,7 +193,7 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
   if (!snapshot)
     return failure(snapshot);
   auto made = std::make_unique<implementation>(engine, view, std::move(options), std::move(*wanted),
-                                               std::move(*snapshot));
+                                               std::move(*snapshot), std::move(*held));
   return std::unique_ptr<projector>(new projector(std::move(made)));
 }
 

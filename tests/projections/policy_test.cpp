@@ -291,6 +291,18 @@ TEST_F(policy_test, parts_share_the_streams_among_them) {
   EXPECT_GT(parts_with_some, 1U);
 }
 
+TEST_F(policy_test, a_view_is_fed_by_one_projector_at_a_time) { // J196
+  put(1, 2);
+  start();
+  const auto second = projections::projector::start(*engine, view);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), errc::store_in_use);
+  EXPECT_TRUE(second.error().message().contains("'sums'")) << second.error().message();
+  projector.reset();
+  start();
+  EXPECT_EQ(text(), "1 2 ");
+}
+
 TEST_F(policy_test, options_that_cannot_be_are_refused_by_name) {
   const auto refusal = [&](projections::projector_options options) {
     const auto started = projections::projector::start(*engine, view, std::move(options));

@@ -52,12 +52,10 @@ public:
 
   [[nodiscard]] step_result apply(const view_step& step) override {
     if (!spare_is_whole_)
-      restore();
-    auto done = change(held_.spare(), step);
-    if (!done) {
-      restore();
+      held_.spare() = held_.published();
+    spare_is_whole_ = false; // until it is, also where something is thrown
+    if (auto done = change(held_.spare(), step); !done)
       return done;
-    }
     held_.publish();
     spare_is_whole_ = change(held_.spare(), step).has_value(); // else it is copied at the next
     return {};
@@ -95,12 +93,6 @@ private:
       in.dead.insert_or_assign(one.position, one);
     in.dead.erase(step.revived);
     return {};
-  }
-
-  void restore() {
-    spare_is_whole_ = false;
-    held_.spare() = held_.published();
-    spare_is_whole_ = true;
   }
 
   const Model empty_;

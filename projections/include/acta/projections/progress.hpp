@@ -48,6 +48,11 @@ public:
   void remove_listener(listener& whom);
 
   // By who feeds the view.
+  /// False if somebody else does: two would have it handle each event twice.
+  [[nodiscard]] bool try_to_begin() noexcept {
+    return !is_fed_.exchange(true, std::memory_order_acquire);
+  }
+  void end() noexcept { is_fed_.store(false, std::memory_order_release); }
   void move_to(log_position reached);
   void stop(error why);
   /// It goes on after stop().
@@ -57,6 +62,7 @@ private:
   [[nodiscard]] result<void> status_locked() const;
 
   std::atomic<std::uint64_t> position_{0};
+  std::atomic<bool> is_fed_{false};
   mutable std::mutex mutex_;
   mutable std::condition_variable moved_;
   mutable int waiting_ = 0;

@@ -66,7 +66,8 @@ struct projector_options {
 /// on with resume(). The write side never notices.
 class projector {
 public:
-  /// Errors: those of projection::attach(), and errc::invalid_argument, naming the option.
+  /// Errors: those of projection::attach(); errc::store_in_use where another projector feeds the
+  /// view; errc::invalid_argument, naming the option.
   [[nodiscard]] static result<std::unique_ptr<projector>>
   start(runtime::engine& engine, projection& view, projector_options options = {});
   ~projector();
