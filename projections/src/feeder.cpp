@@ -36,14 +36,16 @@ void feeder::remember(const dead_letter& letter) {
 }
 
 bool feeder::feed() noexcept {
-  if (stopped_ || (trouble_ && engine_.clock().now_ns() < trouble_->rest_until_ns))
+  if (stopped_ || rests_for().count() > 0)
     return false;
   try {
     auto more = advance();
     return more ? *more : go_on_after(log_position(0), more.error());
   } catch (const std::exception& thrown) {
+    next_ = shown_;
     stop(error(errc::handler_failed, std::string("it threw: ") + thrown.what()));
   } catch (...) {
+    next_ = shown_;
     stop(error(errc::handler_failed, "it threw something that is no std::exception"));
   }
   return false;
@@ -53,12 +55,14 @@ result<bool> feeder::advance() {
   if (auto refreshed = snapshot_->refresh(); !refreshed)
     return failure(refreshed);
   const auto end = to_ ? std::min(snapshot_->tail(), *to_) : snapshot_->tail();
-  if (next_ > end)
+  if (next_ > end) {
+    trouble_.reset(); // the log's, which is read again
     return false;
+  }
   // No further at a time, so that whoever wants to pause it does not wait, and so that a long
   // catch-up does not keep old pages of the log.
   if (next_ == log_position(0))
-    next_ = snapshot_->first();
+    shown_ = next_ = snapshot_->first();
   const log_position last(std::min(end.value(), next_.value() + limits::view_window - 1));
   const auto reached = gather(last);
   if (!reached)
@@ -71,8 +75,8 @@ result<bool> feeder::advance() {
   for (;;) {
     const auto part = rest.first(std::min(rest.size(), options_.batch));
     rest = rest.subspan(part.size());
-    if (!handle(part, rest.empty() ? *reached : part.back().position()))
-      return false;
+    if (!handle(part, rest.empty() ? *reached : part.back().position(), end))
+      return !stopped_ && !trouble_; // it went back
     if (rest.empty())
       return next_ <= end;
   }
@@ -91,7 +95,8 @@ bool feeder::handle_without_one() {
       return go_on_after(failed.position(), one.error()) && bury(failed, one.error());
     memory_.clear();
     const auto before = engine_.upcasters().apply(std::span(gathered_).first(i), memory_);
-    return before && handle(*before, log_position(failed.position().value() - 1));
+    const log_position behind(failed.position().value() - 1);
+    return before && (handle(*before, behind, behind) || (!stopped_ && !trouble_));
   }
   return true;
 }
@@ -117,14 +122,20 @@ result<log_position> feeder::gather(log_position last) {
   return gathered_.back().position();
 }
 
-/// Has records handled; everything up to `reached` was looked at then. False if it cannot go on.
-bool feeder::handle(records all, log_position reached) {
+/// Has records handled; everything up to `reached` was looked at then, and the log goes on to
+/// `end`. False if it cannot go on, or went back.
+bool feeder::handle(records all, log_position reached, log_position end) {
+  const auto left = shows_each_ ? 0 : end.value() - reached.value();
   for (;;) {
     const auto live = split(all);
-    auto done = apply({.records = live, .reached = reached, .dead = dead_});
+    auto done = apply({.records = live, .reached = reached, .dead = dead_, .left = left});
     if (done) {
       move_to(reached);
       return true;
+    }
+    if (is_ahead()) {
+      go_back();
+      return false;
     }
     const auto& [why, at] = done.error();
     if (at >= live.size())
@@ -169,50 +180,103 @@ feeder::records feeder::split(records all) {
 }
 
 step_result feeder::apply(const view_step& step) {
-  if (letters_.size() + step.dead.size() > limits::max_dead_letters)
+  const auto is_new = [&](const auto& one) { return !letters_.contains(one.position); };
+  const auto more = static_cast<std::size_t>(std::ranges::count_if(step.dead, is_new));
+  if (more != 0 && letters_.size() + more > limits::max_dead_letters) {
+    show(); // what is done is sound: nothing is taken back for this
     return std::unexpected(failed_step{
       .why = error(errc::overloaded,
                    "it has " + std::to_string(letters_.size())
                      + " dead letters, and may have no more: retry() or discard() some"),
       .at = step.records.size()});
-  auto done = view_.apply(step);
-  if (done)
-    for (const auto& one : step.dead)
-      remember(one);
-  return done;
+  }
+  try {
+    auto done = view_.apply(step);
+    if (done)
+      for (const auto& one : step.dead)
+        remember(one);
+    return done;
+  } catch (const std::exception& thrown) {
+    return std::unexpected(
+      failed_step{.why = error(errc::handler_failed, std::string("it threw: ") + thrown.what()),
+                  .at = step.records.size()});
+  }
 }
 
 void feeder::move_to(log_position reached) {
   next_ = reached.next();
   trouble_.reset();
+  if (!view_.is_shown())
+    return;
+  shown_ = next_;
   view_.progress().move_to(reached);
+  if (reached >= snapshot_->tail())
+    shows_each_ = false;
+}
+
+void feeder::show() {
+  if (!is_ahead())
+    return;
+  const log_position reached(next_.value() - 1);
+  if (apply({.reached = reached}))
+    move_to(reached);
+  else
+    go_back();
+}
+
+/// A step failed while others were not shown, and these went with it: they are done again, and
+/// shown, one by one, so that the one that fails is alone.
+void feeder::go_back() {
+  next_ = shown_;
+  shows_each_ = true;
+  if (auto loaded = forget_letters(); !loaded)
+    stop(loaded.error());
 }
 
 /// What is to be done about a failure at an event, or (0) of a store. True: the event is to be
 /// buried; false: it rests, or has stopped.
 bool feeder::go_on_after(log_position at, const error& why) {
+  show();
   if (!trouble_ || trouble_->at != at)
     trouble_ = trouble{.at = at};
   const auto attempts = ++trouble_->attempts;
-  if (attempts <= options_.retries) {
-    constexpr unsigned most_doublings = 20;
-    const auto pause = std::min<std::chrono::nanoseconds>(
-      std::min<std::chrono::nanoseconds>(options_.pause, limits::max_view_pause)
-        * (1U << std::min(attempts - 1, most_doublings)),
-      limits::max_view_pause);
-    trouble_->rest_until_ns = engine_.clock().now_ns() + pause.count();
-    return false;
-  }
-  if (at != log_position(0) && options_.on_failure != failure_policy::stop)
+  if (attempts > options_.retries && at != log_position(0)
+      && options_.on_failure != failure_policy::stop)
     return true;
-  stop(why);
+  rest_or_stop(attempts, why);
   return false;
+}
+
+void feeder::rest_or_stop(unsigned attempts, const error& why) {
+  if (attempts > options_.retries) {
+    stop(why);
+    return;
+  }
+  constexpr unsigned most_doublings = 20;
+  trouble_->since_ns = engine_.clock().now_ns();
+  trouble_->rest = std::min<std::chrono::nanoseconds>(
+    std::min<std::chrono::nanoseconds>(options_.pause, limits::max_view_pause)
+      * (1U << std::min(attempts - 1, most_doublings)),
+    limits::max_view_pause);
+}
+
+/// A clock that was set back makes no pause longer: it ends it.
+std::chrono::nanoseconds feeder::rests_for() const noexcept {
+  if (!trouble_)
+    return {};
+  const std::chrono::nanoseconds passed(engine_.clock().now_ns() - trouble_->since_ns);
+  return passed.count() < 0 || passed >= trouble_->rest ? std::chrono::nanoseconds{}
+                                                        : trouble_->rest - passed;
 }
 
 bool feeder::bury(const storage::record_view& record, const error& why) {
   const std::array letters{letter_of(record, why, trouble_ ? trouble_->attempts : 1)};
-  if (auto done = apply({.reached = record.position(), .dead = letters}); !done)
-    return go_on_after(log_position(0), done.error().why);
+  if (auto done = apply({.reached = record.position(), .dead = letters}); !done) {
+    if (!trouble_)
+      trouble_ = trouble{.at = record.position()};
+    rest_or_stop(++trouble_->burials, done.error().why);
+    return false;
+  }
   move_to(record.position());
   return true;
 }
@@ -241,6 +305,7 @@ std::string feeder::stream_of(const storage::record_view& record) const {
 }
 
 result<void> feeder::go_on(std::optional<log_position> to) {
+  show();
   if (to && *to < view_.position())
     return failure(errc::invalid_argument,
                    "view '" + std::string(view_.name()) + "' is at position "
@@ -266,23 +331,31 @@ void feeder::want(storage::scan_options wanted) {
   wanted_ = std::move(wanted);
   engine_.upcasters().add_sources(wanted_.event_types);
   next_ = view_.position() == log_position(0) ? options_.from : view_.position().next();
+  shown_ = next_;
 }
 
 result<void> feeder::reset() {
-  if (auto cleared = view_.clear(); !cleared)
-    return cleared;
+  try {
+    if (auto cleared = view_.clear(); !cleared)
+      return cleared;
+  } catch (const std::exception& thrown) {
+    return failure(errc::handler_failed,
+                   "view '" + std::string(view_.name()) + "' threw: " + thrown.what());
+  }
   letters_.clear();
   held_.clear();
   to_.reset();
   trouble_.reset();
   stopped_ = false;
   next_ = options_.from;
+  shown_ = next_;
   view_.progress().go_on();
   view_.progress().move_to(log_position(0));
   return {};
 }
 
 result<void> feeder::revive(log_position position, how what) {
+  show();
   const auto found = letters_.find(position);
   if (found == letters_.end())
     return failure(errc::not_found, "view '" + std::string(view_.name())
@@ -359,9 +432,11 @@ result<view_lag> feeder::lag() const {
   if (!now)
     return std::unexpected(now.error());
   const auto tail = (*now)->tail();
-  if (next_ > tail)
+  const auto shown = view_.position();
+  const auto next = shown == log_position(0) ? options_.from : shown.next();
+  if (next > tail)
     return view_lag{};
-  const auto first = std::max(next_, (*now)->first());
+  const auto first = std::max(next, (*now)->first());
   const auto oldest = (*now)->at(first);
   if (!oldest)
     return std::unexpected(oldest.error());
@@ -383,11 +458,10 @@ void feeder::watch_lag() noexcept {
     options_.alarm(*now, is_over);
 }
 
-std::optional<std::chrono::nanoseconds> feeder::looks_again_after() const noexcept {
+std::optional<std::chrono::nanoseconds> feeder::looks_again_after(bool is_paused) const noexcept {
   std::optional<std::chrono::nanoseconds> first;
-  if (trouble_ && !stopped_)
-    first = std::chrono::nanoseconds(
-      std::max<std::int64_t>(trouble_->rest_until_ns - engine_.clock().now_ns(), 0));
+  if (trouble_ && !stopped_ && !is_paused)
+    first = rests_for();
   if (options_.alarm && !is_over_ && options_.alarm_over.time.count() != 0
       && engine_.log().tail() >= next_)
     first = std::min(first.value_or(options_.alarm_over.time), options_.alarm_over.time);

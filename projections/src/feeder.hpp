@@ -31,21 +31,28 @@ public:
   /// True if it is where go_on() was to lead.
   [[nodiscard]] bool has_arrived() const noexcept { return to_ && next_ > *to_; }
   [[nodiscard]] result<void> reset();
+  /// Has the view show what it has done.
+  void show();
 
   enum class how : std::uint8_t { retried, discarded };
   [[nodiscard]] result<void> revive(log_position position, how what);
 
+  /// Any thread, also while another call is under way.
   [[nodiscard]] result<view_lag> lag() const;
+  /// Gives the alarm. Of one thread, also while another call is under way.
   void watch_lag() noexcept;
-  /// How long until there may be something to do though nothing was committed.
-  [[nodiscard]] std::optional<std::chrono::nanoseconds> looks_again_after() const noexcept;
+  /// How long until there may be something to do, or to tell, though nothing was committed.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds>
+  looks_again_after(bool is_paused) const noexcept;
 
 private:
   /// What fails, and how often it did.
   struct trouble {
     log_position at; ///< 0: not an event, but the view's store or the log.
     unsigned attempts = 0;
-    std::int64_t rest_until_ns = 0;
+    unsigned burials = 0; ///< Attempts to make a dead letter of it.
+    std::int64_t since_ns = 0;
+    std::chrono::nanoseconds rest{};
   };
   using records = std::span<const storage::record_view>;
 
@@ -53,11 +60,15 @@ private:
   [[nodiscard]] result<bool> advance();
   [[nodiscard]] result<log_position> gather(log_position last);
   [[nodiscard]] bool handle_without_one();
-  [[nodiscard]] bool handle(records all, log_position reached);
+  [[nodiscard]] bool handle(records all, log_position reached, log_position end);
   [[nodiscard]] records split(records all);
   [[nodiscard]] step_result apply(const view_step& step);
   void move_to(log_position reached);
+  [[nodiscard]] bool is_ahead() const noexcept { return next_ != shown_; }
+  void go_back();
   [[nodiscard]] bool go_on_after(log_position at, const error& why);
+  void rest_or_stop(unsigned attempts, const error& why);
+  [[nodiscard]] std::chrono::nanoseconds rests_for() const noexcept;
   [[nodiscard]] bool bury(const storage::record_view& record, const error& why);
   [[nodiscard]] dead_letter letter_of(const storage::record_view& record, const error& why,
                                       std::uint32_t attempts) const;
@@ -74,6 +85,8 @@ private:
   storage::scan_options wanted_;
   std::unique_ptr<storage::log_snapshot> snapshot_;
   log_position next_;              ///< To be looked at.
+  log_position shown_;             ///< The same, of what the view shows.
+  bool shows_each_ = false;        ///< It failed ahead: until it has caught up.
   std::optional<log_position> to_; ///< The last one to be.
   std::optional<trouble> trouble_;
   bool stopped_ = false;

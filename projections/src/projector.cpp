@@ -60,13 +60,11 @@ public:
 
   [[nodiscard]] const projection& view() const noexcept { return view_; }
 
-  [[nodiscard]] result<view_lag> lag() {
-    const visit guard(*this);
-    return feeder_.lag();
-  }
+  [[nodiscard]] result<view_lag> lag() const { return feeder_.lag(); }
   void pause() {
     paused_.store(true, std::memory_order_relaxed);
     const visit guard(*this); // the step in hand has ended when this is had
+    feeder_.show();
   }
   void resume() {
     const visit guard(*this);
@@ -126,17 +124,22 @@ private:
     for (auto inside = visitors_.load(std::memory_order_acquire); inside != 0;
          inside = visitors_.load(std::memory_order_acquire))
       visitors_.wait(inside, std::memory_order_acquire);
+    bool more = false;
+    {
+      const std::lock_guard guard(feeding_);
+      if (ending_.load(std::memory_order_relaxed))
+        return false;
+      more = !paused_.load(std::memory_order_relaxed) && feeder_.feed();
+      if (feeder_.has_arrived())
+        paused_.store(true, std::memory_order_relaxed);
+    }
+    feeder_.watch_lag(); // the alarm may control the projector
     const std::lock_guard guard(feeding_);
-    if (ending_.load(std::memory_order_relaxed))
-      return false;
-    const bool more = !paused_.load(std::memory_order_relaxed) && feeder_.feed();
-    if (feeder_.has_arrived())
-      paused_.store(true, std::memory_order_relaxed);
-    feeder_.watch_lag();
-    if (const auto rest = feeder_.looks_again_after();
+    const bool is_paused = paused_.load(std::memory_order_relaxed);
+    if (const auto rest = feeder_.looks_again_after(is_paused);
         rest && !is_told_of_moves_.load(std::memory_order_relaxed))
       actor_.wake_after(*rest);
-    return more && !paused_.load(std::memory_order_relaxed);
+    return more && !is_paused;
   }
 
   hold held_; // ends last
@@ -192,6 +195,7 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
   auto snapshot = engine.log().snapshot();
   if (!snapshot)
     return failure(snapshot);
+  view.progress().go_on(); // what stopped its last projector does not stop this one
   auto made = std::make_unique<implementation>(engine, view, std::move(options), std::move(*wanted),
                                                std::move(*snapshot), std::move(*held));
   return std::unique_ptr<projector>(new projector(std::move(made)));

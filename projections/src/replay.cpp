@@ -39,9 +39,11 @@ result<log_position> replay(const storage::event_log& log, projection& view, log
     if (!now)
       return std::unexpected(now.error());
     const auto reached = is_end ? std::max(tail, view.position()) : gathered.back().position();
-    if (auto done = view.apply({.records = *now, .reached = reached}); !done)
+    const auto left = reached < tail ? tail.value() - reached.value() : 0;
+    if (auto done = view.apply({.records = *now, .reached = reached, .left = left}); !done)
       return std::unexpected(std::move(done.error().why));
-    view.progress().move_to(reached);
+    if (view.is_shown())
+      view.progress().move_to(reached);
   }
   return tail;
 }

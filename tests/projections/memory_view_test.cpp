@@ -69,6 +69,48 @@ TEST_F(memory_view_test, is_as_it_was_where_a_step_fails) {
   EXPECT_EQ(text(), "1 2 3 4 5 6 ");
 }
 
+/// Far behind it handles each event once and shows it some time later: what readers see is always
+/// what some step left, and what fails takes back only what nobody saw.
+TEST_F(memory_view_test, shows_later_what_it_did_where_much_is_left) {
+  put(1, 3);
+  ASSERT_TRUE(view.attach(engine->log()));
+  const auto snapshot = engine->log().snapshot().value();
+  const std::vector one{snapshot->at(log_position(1)).value()};
+  const auto step = [&](std::uint64_t left) {
+    return view.apply({.records = one, .reached = log_position(1), .left = left}).has_value();
+  };
+  std::size_t shown = 0;
+  const auto run_ahead = [&] { // it is shown where this takes limits::view_show_every
+    do {
+      ASSERT_TRUE(step(1'000'000));
+      ++shown;
+    } while (view.is_shown());
+    --shown;
+  };
+  run_ahead();
+  EXPECT_EQ(text().size(), 2 * shown) << "the last is not there yet";
+  ASSERT_TRUE(step(0));
+  shown += 2;
+  EXPECT_TRUE(view.is_shown());
+  EXPECT_EQ(text().size(), 2 * shown) << "with the next that is, it is";
+  ASSERT_TRUE(step(0));
+  ++shown;
+  EXPECT_EQ(text().size(), 2 * shown) << "the other copy was made as the first";
+
+  run_ahead();
+  told->left[1] = 1;
+  EXPECT_FALSE(step(1'000'000));
+  EXPECT_TRUE(view.is_shown());
+  ASSERT_TRUE(step(0));
+  ++shown;
+  EXPECT_EQ(text().size(), 2 * shown) << "what was not shown is taken back with what failed";
+
+  run_ahead();
+  ASSERT_TRUE(view.attach(engine->log())) << "another projector begins where readers are";
+  ASSERT_TRUE(step(0));
+  EXPECT_EQ(text().size(), 2 * (shown + 1));
+}
+
 /// Fails at the second call.
 struct failing_once {
   static constexpr std::string_view name = "failing";

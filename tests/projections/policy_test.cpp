@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -289,6 +290,38 @@ TEST_F(policy_test, parts_share_the_streams_among_them) {
   start();
   EXPECT_EQ(all, view.read([](const sums& now) { return now.by_wallet; }));
   EXPECT_GT(parts_with_some, 1U);
+}
+
+/// A view in memory that is far behind shows several steps at once: also then each event is handled
+/// once, the one that fails alone is dead, and a pause shows what was done.
+TEST_F(policy_test, far_behind_it_handles_each_event_once_whatever_fails) { // J175
+  constexpr std::int64_t all = 100'000;
+  static_assert(all > limits::view_window);
+  put(1, all);
+  told->left = {{20'000, 1}, {20'001, 3}, {25'000, 2}};
+  std::string expected;
+  for (std::int64_t n = 1; n <= all; ++n)
+    if (n != 20'001)
+      expected += std::to_string(n) + ' ';
+  auto started = projections::projector::start(
+    *engine, view,
+    {.batch = 500, .retries = 2, .pause = 100ms, .on_failure = failure_policy::dead_letter});
+  ASSERT_TRUE(started) << started.error().message();
+  projector = std::move(*started);
+  for (int pieces = 0; pieces < 30 && engine->run_one(); ++pieces) {
+    projector->pause();
+    const auto now = text();
+    ASSERT_EQ(now, expected.substr(0, now.size()));
+    ASSERT_EQ(static_cast<std::uint64_t>(std::ranges::count(now, ' ')),
+              projector->position().value());
+    projector->resume();
+  }
+  run();
+  for (int pauses = 0; pauses < 10; ++pauses)
+    pass(1s);
+  EXPECT_EQ(projector->position(), log_position(all));
+  EXPECT_EQ(dead(), positions{20'001});
+  EXPECT_TRUE(text() == expected);
 }
 
 TEST_F(policy_test, a_view_is_fed_by_one_projector_at_a_time) { // J196

@@ -196,6 +196,11 @@ inline constexpr std::size_t view_batch = 4'096;
 /// wants to pause it: some milliseconds where the view wants none of them.
 inline constexpr std::uint64_t view_window = std::uint64_t{1} << 16U;
 
+/// How often a view in memory that is far behind, by more than view_window, shows where it is; less
+/// often where that, a copy of the model, takes more than a tenth of the time.
+inline constexpr std::chrono::milliseconds view_show_every{20};
+inline constexpr int view_show_share = 10;
+
 /// Dead letters of a view. With one more its projector stops: errc::overloaded. By then it is the
 /// handler that is broken, not an event.
 inline constexpr std::size_t max_dead_letters = std::size_t{1} << 16U;

@@ -1,19 +1,25 @@
 #pragma once
 
+#include <acta/base/limits.hpp>
 #include <acta/projections/handlers.hpp>
 #include <acta/projections/left_right.hpp>
 #include <acta/projections/projection.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <map>
+#include <string>
 #include <utility>
 
 namespace acta::projections {
 
 /// A read model in memory. Readers, on any thread, never wait, and see all of it as of one position
 /// of the log. It is kept twice and each event is handled twice, once for each copy; so handlers
-/// must do the same with the same event. Gone with the process: it begins anew at every start.
+/// must do the same with the same event. Where it is far behind, each event is handled once, and
+/// what was done is shown, by a copy of the model, every limits::view_show_every or so. Gone with
+/// the process: it begins anew at every start.
 ///
 ///     projections::memory_view<revenue> view;
 ///     auto following = projections::projector::start(*engine, view);
@@ -47,25 +53,40 @@ public:
   }
 
   [[nodiscard]] result<storage::scan_options> attach(const storage::event_log& log) override {
+    if (store_.empty())
+      store_ = log.store_id();
+    if (store_ != log.store_id() || position() > log.tail())
+      return failure(errc::corrupt, "view '" + std::string(name()) + "' is of "
+                                      + (store_ == log.store_id() ? "more of this log than there is"
+                                                                  : "another store")
+                                      + ": make another");
+    spare_ = spare_ == spare::ahead ? spare::broken : spare_;
     return handlers_.attach(log, part_);
   }
 
   [[nodiscard]] step_result apply(const view_step& step) override {
-    if (!spare_is_whole_)
-      held_.spare() = held_.published();
-    spare_is_whole_ = false; // until it is, also where something is thrown
+    if (spare_ == spare::broken)
+      mend_spare();
+    const auto was = std::exchange(spare_, spare::broken); // also where something is thrown
     if (auto done = change(held_.spare(), step); !done)
       return done;
+    if (step.left > limits::view_window && clock::now() < show_at_) {
+      spare_ = spare::ahead;
+      return {};
+    }
     held_.publish();
-    spare_is_whole_ = change(held_.spare(), step).has_value(); // else it is copied at the next
+    show_at_ = clock::now() + limits::view_show_every;
+    if (was == spare::same && repeat(step))
+      spare_ = spare::same;
     return {};
   }
 
+  [[nodiscard]] bool is_shown() const noexcept override { return spare_ != spare::ahead; }
+
   [[nodiscard]] result<void> clear() override {
+    spare_ = spare::broken; // and is mended when it is needed
     held_.spare() = content{empty_};
     held_.publish();
-    held_.spare() = content{empty_};
-    spare_is_whole_ = true;
     return {};
   }
 
@@ -80,10 +101,30 @@ public:
   }
 
 private:
+  using clock = std::chrono::steady_clock;
+  /// The copy that nobody reads: as the one that is read, some steps ahead of it, or not whole.
+  enum class spare : std::uint8_t { same, ahead, broken };
   struct content {
     Model model;
     std::map<log_position, dead_letter> dead{};
   };
+
+  void mend_spare() {
+    const auto start = clock::now();
+    held_.spare() = held_.published();
+    spare_ = spare::same;
+    const auto end = clock::now();
+    show_at_ = std::max(show_at_, end + limits::view_show_share * (end - start));
+  }
+
+  /// In the copy that is behind. Readers have the step already: nothing can fail it any more.
+  [[nodiscard]] bool repeat(const view_step& step) noexcept {
+    try {
+      return change(held_.spare(), step).has_value();
+    } catch (...) {
+      return false;
+    }
+  }
 
   [[nodiscard]] step_result change(content& in, const view_step& step) const {
     auto done = handlers_.apply(in.model, step.records);
@@ -96,10 +137,12 @@ private:
   }
 
   const Model empty_;
+  std::string store_; ///< Of the log it is built from.
   const view_part part_;
   handlers<Model> handlers_;
   left_right<content> held_;
-  bool spare_is_whole_ = true;
+  spare spare_ = spare::same;
+  clock::time_point show_at_;
 };
 
 } // namespace acta::projections

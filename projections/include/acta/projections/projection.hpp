@@ -33,6 +33,8 @@ struct view_step {
   std::span<const dead_letter> dead{};
   /// The position of a dead letter that is dead no more; 0: none.
   log_position revived{};
+  /// Positions behind `reached` that the log has already, and whose steps follow at once.
+  std::uint64_t left = 0;
 };
 
 /// Why a step was not done, and at which of its records: records.size() if at none of them.
@@ -65,6 +67,10 @@ public:
   /// Does a step, or nothing of it. Exceptions of handlers are errc::handler_failed. Durability: of
   /// the store; after a crash the view is as after some step, with that step's checkpoint.
   [[nodiscard]] virtual step_result apply(const view_step& step) = 0;
+
+  /// Whether readers see what apply() did. Where much is left, a view may show several steps at
+  /// once: a step that fails then takes those back that were not shown. One with nothing left is.
+  [[nodiscard]] virtual bool is_shown() const noexcept { return true; }
 
   /// Empties it: the checkpoint is 0, and there are no dead letters.
   [[nodiscard]] virtual result<void> clear() = 0;

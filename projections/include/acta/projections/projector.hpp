@@ -49,7 +49,8 @@ struct projector_options {
   /// It does nothing before resume().
   bool paused = false;
   /// Called on the projector's thread when the view is more behind than one of these (0: no
-  /// matter), and again, with false, when it is not any more. Must be quick and not throw.
+  /// matter), and again, with false, when it is not any more. May control the projector, but not
+  /// end it; must be quick and not throw.
   view_lag alarm_over{};
   std::function<void(const view_lag& lag, bool over)> alarm{};
 };
