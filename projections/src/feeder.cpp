@@ -36,7 +36,7 @@ void feeder::remember(const dead_letter& letter) {
 }
 
 bool feeder::feed() noexcept {
-  if (stopped_ || (trouble_ && engine_.clock().now_ns() < trouble_->rest_until_ns))
+  if (stopped_ || rests_for().value_or(std::chrono::nanoseconds(0)) > std::chrono::nanoseconds(0))
     return false;
   try {
     auto more = advance();
@@ -53,8 +53,10 @@ result<bool> feeder::advance() {
   if (auto refreshed = snapshot_->refresh(); !refreshed)
     return failure(refreshed);
   const auto end = to_ ? std::min(snapshot_->tail(), *to_) : snapshot_->tail();
-  if (next_ > end)
+  if (next_ > end) {
+    trouble_.reset(); // it was the log's, and is over
     return false;
+  }
   // No further at a time, so that whoever wants to pause it does not wait, and so that a long
   // catch-up does not keep old pages of the log.
   if (next_ == log_position(0))
@@ -169,7 +171,9 @@ feeder::records feeder::split(records all) {
 }
 
 step_result feeder::apply(const view_step& step) {
-  if (letters_.size() + step.dead.size() > limits::max_dead_letters)
+  const auto is_new = [&](const auto& one) { return !letters_.contains(one.position); };
+  const auto more = static_cast<std::size_t>(std::ranges::count_if(step.dead, is_new));
+  if (more != 0 && letters_.size() + more > limits::max_dead_letters)
     return std::unexpected(failed_step{
       .why = error(errc::overloaded,
                    "it has " + std::to_string(letters_.size())
@@ -188,19 +192,22 @@ void feeder::move_to(log_position reached) {
   view_.progress().move_to(reached);
 }
 
-/// What is to be done about a failure at an event, or (0) of a store. True: the event is to be
-/// buried; false: it rests, or has stopped.
+/// What is to be done about a failure at an event, or (0) of a store, each of which has its own
+/// attempts: an event may fail each time before the store, which cannot bury it, does. True: the
+/// event is to be buried; false: it rests, or has stopped.
 bool feeder::go_on_after(log_position at, const error& why) {
-  if (!trouble_ || trouble_->at != at)
-    trouble_ = trouble{.at = at};
-  const auto attempts = ++trouble_->attempts;
+  if (!trouble_)
+    trouble_.emplace();
+  if (at != log_position(0) && std::exchange(trouble_->at, at) != at)
+    trouble_->attempts = 0;
+  const auto attempts = at == log_position(0) ? ++trouble_->of_store : ++trouble_->attempts;
   if (attempts <= options_.retries) {
     constexpr unsigned most_doublings = 20;
-    const auto pause = std::min<std::chrono::nanoseconds>(
+    trouble_->since_ns = engine_.clock().now_ns();
+    trouble_->rest = std::min<std::chrono::nanoseconds>(
       std::min<std::chrono::nanoseconds>(options_.pause, limits::max_view_pause)
         * (1U << std::min(attempts - 1, most_doublings)),
       limits::max_view_pause);
-    trouble_->rest_until_ns = engine_.clock().now_ns() + pause.count();
     return false;
   }
   if (at != log_position(0) && options_.on_failure != failure_policy::stop)
@@ -265,7 +272,12 @@ result<void> feeder::go_on(std::optional<log_position> to) {
 void feeder::want(storage::scan_options wanted) {
   wanted_ = std::move(wanted);
   engine_.upcasters().add_sources(wanted_.event_types);
-  next_ = view_.position() == log_position(0) ? options_.from : view_.position().next();
+  next_ = next_of_view();
+}
+
+log_position feeder::next_of_view() const noexcept {
+  const auto reached = view_.position();
+  return reached == log_position(0) ? options_.from : reached.next();
 }
 
 result<void> feeder::reset() {
@@ -359,9 +371,9 @@ result<view_lag> feeder::lag() const {
   if (!now)
     return std::unexpected(now.error());
   const auto tail = (*now)->tail();
-  if (next_ > tail)
+  const auto first = std::max(next_of_view(), (*now)->first());
+  if (first > tail)
     return view_lag{};
-  const auto first = std::max(next_, (*now)->first());
   const auto oldest = (*now)->at(first);
   if (!oldest)
     return std::unexpected(oldest.error());
@@ -383,15 +395,21 @@ void feeder::watch_lag() noexcept {
     options_.alarm(*now, is_over);
 }
 
-std::optional<std::chrono::nanoseconds> feeder::looks_again_after() const noexcept {
-  std::optional<std::chrono::nanoseconds> first;
-  if (trouble_ && !stopped_)
-    first = std::chrono::nanoseconds(
-      std::max<std::int64_t>(trouble_->rest_until_ns - engine_.clock().now_ns(), 0));
-  if (options_.alarm && !is_over_ && options_.alarm_over.time.count() != 0
-      && engine_.log().tail() >= next_)
-    first = std::min(first.value_or(options_.alarm_over.time), options_.alarm_over.time);
-  return first;
+std::optional<std::chrono::nanoseconds> feeder::watches_again_after() const noexcept {
+  const auto& time = options_.alarm_over.time;
+  if (!options_.alarm || is_over_ || time.count() == 0 || engine_.log().tail() < next_of_view())
+    return std::nullopt;
+  return time;
+}
+
+/// Of a clock that was set back it is over: nobody knows when it began.
+std::optional<std::chrono::nanoseconds> feeder::rests_for() const noexcept {
+  if (!trouble_ || stopped_)
+    return std::nullopt;
+  const std::chrono::nanoseconds passed(engine_.clock().now_ns() - trouble_->since_ns);
+  if (passed.count() < 0 || passed >= trouble_->rest)
+    return std::chrono::nanoseconds(0);
+  return trouble_->rest - passed;
 }
 
 } // namespace acta::projections

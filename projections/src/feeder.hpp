@@ -35,17 +35,23 @@ public:
   enum class how : std::uint8_t { retried, discarded };
   [[nodiscard]] result<void> revive(log_position position, how what);
 
+  /// How long until it tries again what failed, though nothing is committed.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> rests_for() const noexcept;
+
+  // At any time, also while it feeds; watch_lag() by one at a time.
   [[nodiscard]] result<view_lag> lag() const;
   void watch_lag() noexcept;
-  /// How long until there may be something to do though nothing was committed.
-  [[nodiscard]] std::optional<std::chrono::nanoseconds> looks_again_after() const noexcept;
+  /// How long until the view may be too far behind, though nothing is committed.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> watches_again_after() const noexcept;
 
 private:
-  /// What fails, and how often it did.
+  /// What fails since the last move, and how often it did.
   struct trouble {
-    log_position at; ///< 0: not an event, but the view's store or the log.
+    log_position at; ///< The event; 0: none.
     unsigned attempts = 0;
-    std::int64_t rest_until_ns = 0;
+    unsigned of_store = 0; ///< Attempts that the view's store, or the log, has failed.
+    std::int64_t since_ns = 0;
+    std::chrono::nanoseconds rest{};
   };
   using records = std::span<const storage::record_view>;
 
@@ -57,6 +63,8 @@ private:
   [[nodiscard]] records split(records all);
   [[nodiscard]] step_result apply(const view_step& step);
   void move_to(log_position reached);
+  /// The next one of the view, whatever was looked at since it was last moved.
+  [[nodiscard]] log_position next_of_view() const noexcept;
   [[nodiscard]] bool go_on_after(log_position at, const error& why);
   [[nodiscard]] bool bury(const storage::record_view& record, const error& why);
   [[nodiscard]] dead_letter letter_of(const storage::record_view& record, const error& why,

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <utility>
 
@@ -60,10 +61,8 @@ public:
 
   [[nodiscard]] const projection& view() const noexcept { return view_; }
 
-  [[nodiscard]] result<view_lag> lag() {
-    const visit guard(*this);
-    return feeder_.lag();
-  }
+  /// Not with feeding_: one wants to know it of a step that hangs, too.
+  [[nodiscard]] result<view_lag> lag() const { return feeder_.lag(); }
   void pause() {
     paused_.store(true, std::memory_order_relaxed);
     const visit guard(*this); // the step in hand has ended when this is had
@@ -126,17 +125,30 @@ private:
     for (auto inside = visitors_.load(std::memory_order_acquire); inside != 0;
          inside = visitors_.load(std::memory_order_acquire))
       visitors_.wait(inside, std::memory_order_acquire);
-    const std::lock_guard guard(feeding_);
+    const bool more = feed();
     if (ending_.load(std::memory_order_relaxed))
       return false;
-    const bool more = !paused_.load(std::memory_order_relaxed) && feeder_.feed();
+    feeder_.watch_lag(); // without the lock: the alarm may pause, say
+    if (const auto rest = feeder_.watches_again_after())
+      look_again_after(*rest);
+    return more && !paused_.load(std::memory_order_relaxed);
+  }
+
+  bool feed() noexcept {
+    const std::lock_guard guard(feeding_);
+    if (ending_.load(std::memory_order_relaxed) || paused_.load(std::memory_order_relaxed))
+      return false;
+    const bool more = feeder_.feed();
     if (feeder_.has_arrived())
       paused_.store(true, std::memory_order_relaxed);
-    feeder_.watch_lag();
-    if (const auto rest = feeder_.looks_again_after();
-        rest && !is_told_of_moves_.load(std::memory_order_relaxed))
-      actor_.wake_after(*rest);
-    return more && !paused_.load(std::memory_order_relaxed);
+    if (const auto rest = feeder_.rests_for())
+      look_again_after(*rest);
+    return more;
+  }
+
+  void look_again_after(std::chrono::nanoseconds rest) {
+    if (!is_told_of_moves_.load(std::memory_order_relaxed))
+      actor_.wake_after(rest);
   }
 
   hold held_; // ends last
@@ -192,6 +204,7 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
   auto snapshot = engine.log().snapshot();
   if (!snapshot)
     return failure(snapshot);
+  view.progress().go_on(); // what stopped the one before is not this one's trouble
   auto made = std::make_unique<implementation>(engine, view, std::move(options), std::move(*wanted),
                                                std::move(*snapshot), std::move(*held));
   return std::unique_ptr<projector>(new projector(std::move(made)));

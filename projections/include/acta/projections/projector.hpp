@@ -49,7 +49,8 @@ struct projector_options {
   /// It does nothing before resume().
   bool paused = false;
   /// Called on the projector's thread when the view is more behind than one of these (0: no
-  /// matter), and again, with false, when it is not any more. Must be quick and not throw.
+  /// matter), and again, with false, when it is not any more. Must be quick, must not throw, and
+  /// may control the projector, but not end it.
   view_lag alarm_over{};
   std::function<void(const view_lag& lag, bool over)> alarm{};
 };
@@ -83,6 +84,7 @@ public:
   /// engine::run_until_idle() before.
   [[nodiscard]] result<void> wait_for(log_position position,
                                       std::chrono::nanoseconds at_most) const;
+  /// Does not wait for the step in hand.
   [[nodiscard]] result<view_lag> lag() const;
 
   /// When this returns, no step is under way, and none follows until resume().
