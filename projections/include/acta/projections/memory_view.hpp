@@ -62,10 +62,9 @@ public:
   }
 
   [[nodiscard]] result<void> clear() override {
+    spare_is_whole_ = false; // until the next step, which copies what is shown
     held_.spare() = content{empty_};
     held_.publish();
-    held_.spare() = content{empty_};
-    spare_is_whole_ = true;
     return {};
   }
 
