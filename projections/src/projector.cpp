@@ -1,6 +1,7 @@
 #include <acta/projections/projector.hpp>
 
 #include "feeder.hpp"
+#include "view_hold.hpp"
 
 #include <acta/runtime/background_actor.hpp>
 
@@ -12,32 +13,6 @@
 
 namespace acta::projections {
 
-namespace {
-
-/// That a view is fed by one projector alone.
-class hold {
-public:
-  [[nodiscard]] static result<hold> of(const projection& view) {
-    if (view.progress().try_to_begin())
-      return hold(view.progress());
-    return failure(errc::store_in_use, "view '" + std::string(view.name())
-                                         + "' is fed by another projector: end that first");
-  }
-  hold(hold&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
-  hold& operator=(hold&&) = delete;
-  ~hold() {
-    if (of_ != nullptr)
-      of_->end();
-  }
-
-private:
-  explicit hold(progress& of) noexcept : of_(&of) {}
-
-  progress* of_;
-};
-
-} // namespace
-
 /// Concurrency: whatever touches the view holds `feeding_`: the actor for one piece of work at a
 /// time, and those who control it. Since a mutex is not fair, the actor lets them go first:
 /// `visitors_` counts those who wait or are inside.
@@ -45,7 +20,7 @@ class projector::implementation final : private clock::listener {
 public:
   implementation(runtime::engine& engine, projection& view, projector_options options,
                  storage::scan_options wanted, std::unique_ptr<storage::log_snapshot> snapshot,
-                 hold held)
+                 view_hold held)
       : held_(std::move(held)), engine_(engine), view_(view), paused_(options.paused),
         feeder_(engine, view, std::move(options), std::move(wanted), std::move(snapshot)),
         actor_(engine.system(), [this] { return run(); }),
@@ -151,7 +126,7 @@ private:
       actor_.wake_after(rest);
   }
 
-  hold held_; // ends last
+  view_hold held_; // ends last
   runtime::engine& engine_;
   projection& view_;
   std::atomic<bool> paused_;
@@ -191,7 +166,7 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
                                                     projector_options options) {
   if (auto sound = check(options); !sound)
     return failure(sound);
-  auto held = hold::of(view);
+  auto held = view_hold::of(view);
   if (!held)
     return failure(held);
   auto wanted = view.attach(engine.log());

@@ -16,7 +16,8 @@ namespace acta::projections {
 
 /// Applies a log, upcast, to a view on the calling thread, from `from` (0: the first there is), or
 /// from behind where the view was left if that is further, to the log's tail, which it returns. For
-/// building a view without an engine. An error leaves the view some events before the one it names.
+/// building a view without an engine; errc::store_in_use while a projector feeds it. An error
+/// leaves the view some events before the one it names.
 [[nodiscard]] result<log_position> replay(const storage::event_log& log, projection& view,
                                           log_position from = log_position(1),
                                           const runtime::upcasters& upcasters = {});
