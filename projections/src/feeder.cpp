@@ -36,7 +36,7 @@ void feeder::remember(const dead_letter& letter) {
 }
 
 bool feeder::feed() noexcept {
-  if (stopped_ || rests_for().count() > 0)
+  if (stopped_ || rests_for().value_or(std::chrono::nanoseconds(0)) > std::chrono::nanoseconds(0))
     return false;
   try {
     auto more = advance();
@@ -56,7 +56,7 @@ result<bool> feeder::advance() {
     return failure(refreshed);
   const auto end = to_ ? std::min(snapshot_->tail(), *to_) : snapshot_->tail();
   if (next_ > end) {
-    trouble_.reset(); // the log's, which is read again
+    trouble_.reset(); // it was the log's, and is over
     return false;
   }
   // No further at a time, so that whoever wants to pause it does not wait, and so that a long
@@ -233,50 +233,35 @@ void feeder::go_back() {
     stop(loaded.error());
 }
 
-/// What is to be done about a failure at an event, or (0) of a store. True: the event is to be
-/// buried; false: it rests, or has stopped.
+/// What is to be done about a failure at an event, or (0) of a store, each of which has its own
+/// attempts: an event may fail each time before the store, which cannot bury it, does. True: the
+/// event is to be buried; false: it rests, or has stopped.
 bool feeder::go_on_after(log_position at, const error& why) {
   show();
-  if (!trouble_ || trouble_->at != at)
-    trouble_ = trouble{.at = at};
-  const auto attempts = ++trouble_->attempts;
-  if (attempts > options_.retries && at != log_position(0)
-      && options_.on_failure != failure_policy::stop)
-    return true;
-  rest_or_stop(attempts, why);
-  return false;
-}
-
-void feeder::rest_or_stop(unsigned attempts, const error& why) {
-  if (attempts > options_.retries) {
-    stop(why);
-    return;
-  }
-  constexpr unsigned most_doublings = 20;
-  trouble_->since_ns = engine_.clock().now_ns();
-  trouble_->rest = std::min<std::chrono::nanoseconds>(
-    std::min<std::chrono::nanoseconds>(options_.pause, limits::max_view_pause)
-      * (1U << std::min(attempts - 1, most_doublings)),
-    limits::max_view_pause);
-}
-
-/// A clock that was set back makes no pause longer: it ends it.
-std::chrono::nanoseconds feeder::rests_for() const noexcept {
   if (!trouble_)
-    return {};
-  const std::chrono::nanoseconds passed(engine_.clock().now_ns() - trouble_->since_ns);
-  return passed.count() < 0 || passed >= trouble_->rest ? std::chrono::nanoseconds{}
-                                                        : trouble_->rest - passed;
+    trouble_.emplace();
+  if (at != log_position(0) && std::exchange(trouble_->at, at) != at)
+    trouble_->attempts = 0;
+  const auto attempts = at == log_position(0) ? ++trouble_->of_store : ++trouble_->attempts;
+  if (attempts <= options_.retries) {
+    constexpr unsigned most_doublings = 20;
+    trouble_->since_ns = engine_.clock().now_ns();
+    trouble_->rest = std::min<std::chrono::nanoseconds>(
+      std::min<std::chrono::nanoseconds>(options_.pause, limits::max_view_pause)
+        * (1U << std::min(attempts - 1, most_doublings)),
+      limits::max_view_pause);
+    return false;
+  }
+  if (at != log_position(0) && options_.on_failure != failure_policy::stop)
+    return true;
+  stop(why);
+  return false;
 }
 
 bool feeder::bury(const storage::record_view& record, const error& why) {
   const std::array letters{letter_of(record, why, trouble_ ? trouble_->attempts : 1)};
-  if (auto done = apply({.reached = record.position(), .dead = letters}); !done) {
-    if (!trouble_)
-      trouble_ = trouble{.at = record.position()};
-    rest_or_stop(++trouble_->burials, done.error().why);
-    return false;
-  }
+  if (auto done = apply({.reached = record.position(), .dead = letters}); !done)
+    return go_on_after(log_position(0), done.error().why);
   move_to(record.position());
   return true;
 }
@@ -330,8 +315,12 @@ result<void> feeder::go_on(std::optional<log_position> to) {
 void feeder::want(storage::scan_options wanted) {
   wanted_ = std::move(wanted);
   engine_.upcasters().add_sources(wanted_.event_types);
-  next_ = view_.position() == log_position(0) ? options_.from : view_.position().next();
-  shown_ = next_;
+  shown_ = next_ = next_of_view();
+}
+
+log_position feeder::next_of_view() const noexcept {
+  const auto reached = view_.position();
+  return reached == log_position(0) ? options_.from : reached.next();
 }
 
 result<void> feeder::reset() {
@@ -432,11 +421,9 @@ result<view_lag> feeder::lag() const {
   if (!now)
     return std::unexpected(now.error());
   const auto tail = (*now)->tail();
-  const auto shown = view_.position();
-  const auto next = shown == log_position(0) ? options_.from : shown.next();
-  if (next > tail)
+  const auto first = std::max(next_of_view(), (*now)->first());
+  if (first > tail)
     return view_lag{};
-  const auto first = std::max(next, (*now)->first());
   const auto oldest = (*now)->at(first);
   if (!oldest)
     return std::unexpected(oldest.error());
@@ -458,14 +445,21 @@ void feeder::watch_lag() noexcept {
     options_.alarm(*now, is_over);
 }
 
-std::optional<std::chrono::nanoseconds> feeder::looks_again_after(bool is_paused) const noexcept {
-  std::optional<std::chrono::nanoseconds> first;
-  if (trouble_ && !stopped_ && !is_paused)
-    first = rests_for();
-  if (options_.alarm && !is_over_ && options_.alarm_over.time.count() != 0
-      && engine_.log().tail() >= next_)
-    first = std::min(first.value_or(options_.alarm_over.time), options_.alarm_over.time);
-  return first;
+std::optional<std::chrono::nanoseconds> feeder::watches_again_after() const noexcept {
+  const auto& time = options_.alarm_over.time;
+  if (!options_.alarm || is_over_ || time.count() == 0 || engine_.log().tail() < next_of_view())
+    return std::nullopt;
+  return time;
+}
+
+/// Of a clock that was set back it is over: nobody knows when it began.
+std::optional<std::chrono::nanoseconds> feeder::rests_for() const noexcept {
+  if (!trouble_ || stopped_)
+    return std::nullopt;
+  const std::chrono::nanoseconds passed(engine_.clock().now_ns() - trouble_->since_ns);
+  if (passed.count() < 0 || passed >= trouble_->rest)
+    return std::chrono::nanoseconds(0);
+  return trouble_->rest - passed;
 }
 
 } // namespace acta::projections

@@ -37,20 +37,21 @@ public:
   enum class how : std::uint8_t { retried, discarded };
   [[nodiscard]] result<void> revive(log_position position, how what);
 
-  /// Any thread, also while another call is under way.
+  /// How long until it tries again what failed, though nothing is committed.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> rests_for() const noexcept;
+
+  // At any time, also while it feeds; watch_lag() by one at a time.
   [[nodiscard]] result<view_lag> lag() const;
-  /// Gives the alarm. Of one thread, also while another call is under way.
   void watch_lag() noexcept;
-  /// How long until there may be something to do, or to tell, though nothing was committed.
-  [[nodiscard]] std::optional<std::chrono::nanoseconds>
-  looks_again_after(bool is_paused) const noexcept;
+  /// How long until the view may be too far behind, though nothing is committed.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> watches_again_after() const noexcept;
 
 private:
-  /// What fails, and how often it did.
+  /// What fails since the last move, and how often it did.
   struct trouble {
-    log_position at; ///< 0: not an event, but the view's store or the log.
+    log_position at; ///< The event; 0: none.
     unsigned attempts = 0;
-    unsigned burials = 0; ///< Attempts to make a dead letter of it.
+    unsigned of_store = 0; ///< Attempts that the view's store, or the log, has failed.
     std::int64_t since_ns = 0;
     std::chrono::nanoseconds rest{};
   };
@@ -66,9 +67,9 @@ private:
   void move_to(log_position reached);
   [[nodiscard]] bool is_ahead() const noexcept { return next_ != shown_; }
   void go_back();
+  /// The next one of the view, whatever was looked at since it was last moved.
+  [[nodiscard]] log_position next_of_view() const noexcept;
   [[nodiscard]] bool go_on_after(log_position at, const error& why);
-  void rest_or_stop(unsigned attempts, const error& why);
-  [[nodiscard]] std::chrono::nanoseconds rests_for() const noexcept;
   [[nodiscard]] bool bury(const storage::record_view& record, const error& why);
   [[nodiscard]] dead_letter letter_of(const storage::record_view& record, const error& why,
                                       std::uint32_t attempts) const;

@@ -63,11 +63,15 @@ static_assert(sizeof(stored_letter) == 24);
 
 result<log_position> tables_on_disk::open(const storage::event_log& log) {
   const std::lock_guard guard(mutex_);
-  file_.reset(); // it is not open twice
+  // A file is not open twice, and who reads it keeps it open: then it is used as it is.
+  if (file_ && log_ == &log && file_.use_count() > 1)
+    return file_->position();
+  file_.reset();
   auto opened = storage::open_view(log, which_);
   if (!opened)
     return failure(opened);
   file_ = std::move(*opened);
+  log_ = &log;
   return file_->position();
 }
 

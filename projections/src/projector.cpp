@@ -1,41 +1,17 @@
 #include <acta/projections/projector.hpp>
 
 #include "feeder.hpp"
+#include "view_hold.hpp"
 
 #include <acta/runtime/background_actor.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <utility>
 
 namespace acta::projections {
-
-namespace {
-
-/// That a view is fed by one projector alone.
-class hold {
-public:
-  [[nodiscard]] static result<hold> of(const projection& view) {
-    if (view.progress().try_to_begin())
-      return hold(view.progress());
-    return failure(errc::store_in_use, "view '" + std::string(view.name())
-                                         + "' is fed by another projector: end that first");
-  }
-  hold(hold&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
-  hold& operator=(hold&&) = delete;
-  ~hold() {
-    if (of_ != nullptr)
-      of_->end();
-  }
-
-private:
-  explicit hold(progress& of) noexcept : of_(&of) {}
-
-  progress* of_;
-};
-
-} // namespace
 
 /// Concurrency: whatever touches the view holds `feeding_`: the actor for one piece of work at a
 /// time, and those who control it. Since a mutex is not fair, the actor lets them go first:
@@ -44,7 +20,7 @@ class projector::implementation final : private clock::listener {
 public:
   implementation(runtime::engine& engine, projection& view, projector_options options,
                  storage::scan_options wanted, std::unique_ptr<storage::log_snapshot> snapshot,
-                 hold held)
+                 view_hold held)
       : held_(std::move(held)), engine_(engine), view_(view), paused_(options.paused),
         feeder_(engine, view, std::move(options), std::move(wanted), std::move(snapshot)),
         actor_(engine.system(), [this] { return run(); }),
@@ -60,6 +36,7 @@ public:
 
   [[nodiscard]] const projection& view() const noexcept { return view_; }
 
+  /// Not with feeding_: one wants to know it of a step that hangs, too.
   [[nodiscard]] result<view_lag> lag() const { return feeder_.lag(); }
   void pause() {
     paused_.store(true, std::memory_order_relaxed);
@@ -124,25 +101,33 @@ private:
     for (auto inside = visitors_.load(std::memory_order_acquire); inside != 0;
          inside = visitors_.load(std::memory_order_acquire))
       visitors_.wait(inside, std::memory_order_acquire);
-    bool more = false;
-    {
-      const std::lock_guard guard(feeding_);
-      if (ending_.load(std::memory_order_relaxed))
-        return false;
-      more = !paused_.load(std::memory_order_relaxed) && feeder_.feed();
-      if (feeder_.has_arrived())
-        paused_.store(true, std::memory_order_relaxed);
-    }
-    feeder_.watch_lag(); // the alarm may control the projector
-    const std::lock_guard guard(feeding_);
-    const bool is_paused = paused_.load(std::memory_order_relaxed);
-    if (const auto rest = feeder_.looks_again_after(is_paused);
-        rest && !is_told_of_moves_.load(std::memory_order_relaxed))
-      actor_.wake_after(*rest);
-    return more && !is_paused;
+    const bool more = feed();
+    if (ending_.load(std::memory_order_relaxed))
+      return false;
+    feeder_.watch_lag(); // without the lock: the alarm may pause, say
+    if (const auto rest = feeder_.watches_again_after())
+      look_again_after(*rest);
+    return more && !paused_.load(std::memory_order_relaxed);
   }
 
-  hold held_; // ends last
+  bool feed() noexcept {
+    const std::lock_guard guard(feeding_);
+    if (ending_.load(std::memory_order_relaxed) || paused_.load(std::memory_order_relaxed))
+      return false;
+    const bool more = feeder_.feed();
+    if (feeder_.has_arrived())
+      paused_.store(true, std::memory_order_relaxed);
+    if (const auto rest = feeder_.rests_for())
+      look_again_after(*rest);
+    return more;
+  }
+
+  void look_again_after(std::chrono::nanoseconds rest) {
+    if (!is_told_of_moves_.load(std::memory_order_relaxed))
+      actor_.wake_after(rest);
+  }
+
+  view_hold held_; // ends last
   runtime::engine& engine_;
   projection& view_;
   std::atomic<bool> paused_;
@@ -182,7 +167,7 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
                                                     projector_options options) {
   if (auto sound = check(options); !sound)
     return failure(sound);
-  auto held = hold::of(view);
+  auto held = view_hold::of(view);
   if (!held)
     return failure(held);
   auto wanted = view.attach(engine.log());
@@ -195,7 +180,7 @@ result<std::unique_ptr<projector>> projector::start(runtime::engine& engine, pro
   auto snapshot = engine.log().snapshot();
   if (!snapshot)
     return failure(snapshot);
-  view.progress().go_on(); // what stopped its last projector does not stop this one
+  view.progress().go_on(); // what stopped the one before is not this one's trouble
   auto made = std::make_unique<implementation>(engine, view, std::move(options), std::move(*wanted),
                                                std::move(*snapshot), std::move(*held));
   return std::unique_ptr<projector>(new projector(std::move(made)));

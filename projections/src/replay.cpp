@@ -1,5 +1,7 @@
 #include <acta/projections/projector.hpp>
 
+#include "view_hold.hpp"
+
 #include <acta/base/limits.hpp>
 
 #include <algorithm>
@@ -10,6 +12,9 @@ namespace acta::projections {
 
 result<log_position> replay(const storage::event_log& log, projection& view, log_position from,
                             const runtime::upcasters& upcasters) {
+  const auto held = view_hold::of(view);
+  if (!held)
+    return std::unexpected(held.error());
   auto wanted = view.attach(log);
   if (!wanted)
     return failure(wanted);

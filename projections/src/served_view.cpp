@@ -35,6 +35,9 @@ using std::chrono::steady_clock;
 
 result<void> rebuild(runtime::engine& engine, projector& current, projector& next,
                      const rebuild_options& options, const std::function<void()>& swap) {
+  if (options.projector.paused)
+    return failure(errc::invalid_argument,
+                   "rebuild_options::projector.paused: a view that is built is not paused");
   // What is committed while it catches up is little, and what is while it does that less.
   for (int round = 0; round < 3; ++round)
     if (auto there = catch_up(engine, next, options); !there)

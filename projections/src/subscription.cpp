@@ -58,6 +58,20 @@ public:
   }
 
 private:
+  /// While one is, what the subscriber gave is called, with `calling_` held.
+  class calling {
+  public:
+    explicit calling(implementation& of) noexcept : of_(of) {
+      of_.caller_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    }
+    ~calling() { of_.caller_.store({}, std::memory_order_relaxed); }
+    calling(const calling&) = delete;
+    calling& operator=(const calling&) = delete;
+
+  private:
+    implementation& of_;
+  };
+
   [[nodiscard]] bool is_called_here() const noexcept {
     return caller_.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
@@ -84,7 +98,10 @@ private:
       if (auto handled = call(std::move(*events)); !handled)
         return handled;
     position_.store(reached.value(), std::memory_order_release);
-    return stopping_.load(std::memory_order_acquire) ? result<void>() : reader_.watch_lag();
+    if (stopping_.load(std::memory_order_acquire))
+      return {};
+    const calling its_alarm(*this);
+    return reader_.watch_lag();
   }
 
   [[nodiscard]] result<void> call(event_batch events) {
@@ -92,17 +109,15 @@ private:
       return failure(errc::handler_failed, "subscription: its handler threw behind position "
                                              + std::to_string(position().value()) + ": " + what);
     };
-    caller_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-    result<void> done;
+    const calling it(*this);
     try {
       handle_(*self_, std::move(events));
     } catch (const std::exception& thrown) {
-      done = threw(thrown.what());
+      return threw(thrown.what());
     } catch (...) {
-      done = threw("something that is no std::exception");
+      return threw("something that is no std::exception");
     }
-    caller_.store({}, std::memory_order_relaxed);
-    return done;
+    return {};
   }
 
   void end(result<void> why) {
@@ -114,9 +129,8 @@ private:
     }
     if (!told_end_)
       return;
-    caller_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    const calling it(*this);
     told_end_(why);
-    caller_.store({}, std::memory_order_relaxed);
   }
 
   runtime::engine& engine_;

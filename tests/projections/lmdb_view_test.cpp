@@ -267,6 +267,20 @@ TEST_F(lmdb_view_test, waits_for_a_position_before_it_reads) {
   EXPECT_EQ(late.error().code(), errc::timed_out);
 }
 
+TEST_F(lmdb_view_test, is_attached_anew_while_it_is_read) {
+  trade(1);
+  ASSERT_TRUE(projections::replay(*log, *view));
+  const auto read = view->read([&](const table_reader& now) {
+    const auto again = view->attach(*log);
+    EXPECT_TRUE(again) << again.error().message();
+    EXPECT_EQ(now.get(counts::rows, 0), 1U);
+  });
+  EXPECT_TRUE(read);
+  trade(2);
+  ASSERT_TRUE(projections::replay(*log, *view));
+  expect_counted(2, 2);
+}
+
 TEST_F(lmdb_view_test, a_key_that_is_too_long_is_an_error_of_who_reads) {
   ASSERT_TRUE(view->attach(*log));
   const auto read = view->read([](const table_reader& now) {

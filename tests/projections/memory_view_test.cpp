@@ -141,6 +141,57 @@ TEST_F(memory_view_test, mends_a_copy_whose_handler_failed_the_second_time) {
   EXPECT_EQ(one.read([](const auto& now) { return now.sum; }), 15);
 }
 
+/// Copying it fails when so many copies were made.
+struct hard_to_copy {
+  static constexpr std::string_view name = "hard_to_copy";
+  static constexpr std::uint32_t version = 1;
+  using events = domain::event_list<added>;
+  hard_to_copy() = default;
+  hard_to_copy(const hard_to_copy& from) : sum(from.sum), left(from.left) { count(); }
+  hard_to_copy& operator=(const hard_to_copy& from) {
+    sum = from.sum;
+    count();
+    return *this;
+  }
+  ~hard_to_copy() = default;
+  void on(const added& event, const storage::record_view&) { sum += event.amount(); }
+  void count() const {
+    if (--*left == 0)
+      throw std::bad_alloc();
+  }
+  std::int64_t sum = 0;
+  std::shared_ptr<int> left = std::make_shared<int>(0);
+};
+
+TEST_F(memory_view_test, goes_on_from_what_it_shows_where_it_could_not_be_emptied) {
+  put(1, 7);
+  const auto snapshot = engine->log().snapshot().value();
+  bool was_emptied = false;
+  for (int copies = 1; !was_emptied; ++copies) {
+    const hard_to_copy first;
+    projections::memory_view<hard_to_copy> one(first);
+    ASSERT_TRUE(one.attach(engine->log()));
+    const auto apply = [&](std::uint64_t position) {
+      const auto record = snapshot->at(log_position(position)).value();
+      ASSERT_TRUE(one.apply({.records = {&record, 1}, .reached = log_position(position)}));
+    };
+    const auto sum = [&] { return one.read([](const auto& now) { return now.sum; }); };
+    apply(5);
+    *first.left = copies;
+    try {
+      was_emptied = one.clear().has_value();
+    } catch (const std::bad_alloc&) {
+    }
+    *first.left = 0;
+    const auto shown = sum();
+    EXPECT_TRUE(shown == 0 || shown == 5);
+    apply(6);
+    EXPECT_EQ(sum(), shown + 6) << copies;
+    apply(7);
+    EXPECT_EQ(sum(), shown + 6 + 7) << copies;
+  }
+}
+
 TEST_F(memory_view_test, reads_ones_own_writes_or_says_how_far_it_is) {
   put(1, 2);
   start();

@@ -331,6 +331,7 @@ TEST_F(policy_test, a_view_is_fed_by_one_projector_at_a_time) { // J196
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), errc::store_in_use);
   EXPECT_TRUE(second.error().message().contains("'sums'")) << second.error().message();
+  EXPECT_EQ(projections::replay(engine->log(), view).error().code(), errc::store_in_use);
   projector.reset();
   start();
   EXPECT_EQ(text(), "1 2 ");

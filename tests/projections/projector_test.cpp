@@ -105,6 +105,19 @@ TEST_F(projector_test, catches_up_with_a_log_that_was_there_before_and_follows_o
   EXPECT_EQ(view.last, log_position(30'000));
 }
 
+TEST_F(projector_test, says_how_far_behind_it_is_while_a_step_hangs) {
+  counting view;
+  view.waits_at = log_position(2);
+  auto running = projector::start(*engine_, view, {.batch = 1});
+  ASSERT_TRUE(running.has_value());
+  submit_orders(1, 3);
+  ASSERT_TRUE((*running)->wait_for(log_position(1), 10s).has_value());
+  const auto lag = (*running)->lag();
+  view.go_on.count_down();
+  ASSERT_TRUE(lag.has_value());
+  EXPECT_EQ(lag->events, 2U);
+}
+
 TEST_F(projector_test, says_how_far_behind_it_is_when_the_time_is_over) { // G144
   counting view;
   view.waits_at = log_position(2);

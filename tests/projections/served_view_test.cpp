@@ -113,6 +113,22 @@ TEST_F(served_view_test, stays_as_it_was_where_the_new_one_cannot_be_built) {
   EXPECT_EQ(served.read(further, 10s, [](const scaled& now) { return now.sum; }), 15);
 }
 
+TEST_F(served_view_test, is_read_with_all_the_time_there_is) {
+  const auto at = put(1);
+  const auto sum =
+    served.read(at, std::chrono::nanoseconds::max(), [](const scaled& now) { return now.sum; });
+  ASSERT_TRUE(sum) << sum.error().message();
+  EXPECT_EQ(*sum, 1);
+}
+
+TEST_F(served_view_test, is_not_rebuilt_by_a_projector_that_waits) {
+  const auto never = served.rebuild(*engine, std::make_shared<scaled_view>(scaled{.factor = 10}),
+                                    {.projector = {.paused = true}});
+  ASSERT_FALSE(never);
+  EXPECT_EQ(never.error().code(), errc::invalid_argument);
+  EXPECT_TRUE(never.error().message().contains("paused")) << never.error().message();
+}
+
 TEST_F(served_view_test, tells_how_far_it_is) {
   for (int i = 0; i < 100; ++i)
     put(1);

@@ -276,6 +276,20 @@ TEST_F(subscription_test, ends_with_what_its_handler_throws_and_hurts_nobody) { 
   EXPECT_EQ(first->position(), beginning);
 }
 
+TEST_F(subscription_test, may_be_stopped_by_its_alarm) {
+  collector got;
+  std::unique_ptr<subscription> live;
+  live = subscribe(got, {.buffer = 1, .alarm_over = 2, .alarm = [&](std::uint64_t, bool is_over) {
+                           EXPECT_TRUE(is_over);
+                           live->stop();
+                         }});
+  add(1, 5);
+  engine->run_until_idle();
+  EXPECT_EQ(got.seen, (numbers{1}));
+  ASSERT_TRUE(got.ended);
+  EXPECT_TRUE(got.ended->has_value());
+}
+
 TEST_F(subscription_test, to_a_stream_that_is_not_there_waits_for_its_first_event) { // I172
   add(2, 5);
   collector got;

@@ -38,6 +38,7 @@ private:
   const storage::view_identity which_;
   mutable std::mutex mutex_; ///< For who reads while it is attached.
   std::shared_ptr<storage::view_file> file_;
+  const storage::event_log* log_ = nullptr; ///< Of that file.
 };
 
 } // namespace detail

@@ -16,7 +16,8 @@ namespace acta::projections {
 
 /// Applies a log, upcast, to a view on the calling thread, from `from` (0: the first there is), or
 /// from behind where the view was left if that is further, to the log's tail, which it returns. For
-/// building a view without an engine. An error leaves the view some events before the one it names.
+/// building a view without an engine; errc::store_in_use while a projector feeds it. An error
+/// leaves the view some events before the one it names.
 [[nodiscard]] result<log_position> replay(const storage::event_log& log, projection& view,
                                           log_position from = log_position(1),
                                           const runtime::upcasters& upcasters = {});
@@ -49,8 +50,8 @@ struct projector_options {
   /// It does nothing before resume().
   bool paused = false;
   /// Called on the projector's thread when the view is more behind than one of these (0: no
-  /// matter), and again, with false, when it is not any more. May control the projector, but not
-  /// end it; must be quick and not throw.
+  /// matter), and again, with false, when it is not any more. Must be quick, must not throw, and
+  /// may control the projector, but not end it.
   view_lag alarm_over{};
   std::function<void(const view_lag& lag, bool over)> alarm{};
 };
@@ -84,6 +85,7 @@ public:
   /// engine::run_until_idle() before.
   [[nodiscard]] result<void> wait_for(log_position position,
                                       std::chrono::nanoseconds at_most) const;
+  /// Does not wait for the step in hand.
   [[nodiscard]] result<view_lag> lag() const;
 
   /// When this returns, no step is under way, and none follows until resume().

@@ -4,6 +4,7 @@
 #include <acta/base/ids.hpp>
 #include <acta/projections/projector.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -99,7 +100,8 @@ public:
   /// The same once it has reached a position; also where it is replaced meanwhile.
   template <class Look>
   auto read(log_position at_least, std::chrono::nanoseconds within, Look&& look) const {
-    const auto until = std::chrono::steady_clock::now() + within;
+    constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365); // a clock can add it
+    const auto until = std::chrono::steady_clock::now() + std::min(within, longest);
     for (;;) {
       const auto now = view();
       const auto left = until - std::chrono::steady_clock::now();

@@ -35,7 +35,7 @@ struct subscription_options {
   /// Events handed out at a time, at most; fewer if they are large: limits::max_buffer_size.
   std::size_t buffer = limits::subscription_buffer;
   /// Called when the subscriber is more than so many events behind the log (0: no matter), and
-  /// again, with false, when he is not any more. Must be quick and not throw.
+  /// again, with false, when he is not any more. Must be quick and not throw; may stop() it.
   std::uint64_t alarm_over = 0;
   std::function<void(std::uint64_t lag, bool over)> alarm{};
   /// The subscription ends with errc::overloaded when its subscriber is more behind than that. 0:

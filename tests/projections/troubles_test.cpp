@@ -1,0 +1,213 @@
+// Projectors whose view, log, clock or alarm is in trouble, and those who control them meanwhile.
+#include "sums.hpp"
+
+#include <acta/base/limits.hpp>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace acta::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using projections::failure_policy;
+
+class troubles_test : public projection_fixture {
+protected:
+  /// How many steps there are until nothing is left to do, `most` if there is no end of them.
+  int steps_until_idle(int most = 1'000) {
+    int steps = 0;
+    while (steps < most && engine->run_one())
+      ++steps;
+    return steps;
+  }
+};
+
+/// A clock as most are: it tells nobody that it moved.
+class silent_clock final : public clock {
+public:
+  [[nodiscard]] std::int64_t now_ns() const noexcept override { return now; }
+  std::int64_t now = 1'000'000'000;
+};
+
+TEST_F(troubles_test, a_view_whose_projector_has_stopped_is_sound_under_the_next_one) {
+  told->left[2] = 1;
+  put(1, 3);
+  start();
+  ASSERT_FALSE(projector->status());
+  projector.reset();
+  start();
+  EXPECT_EQ(text(), "1 2 3 ");
+  EXPECT_TRUE(projector->status()) << "the trouble was the last one's";
+  const auto late = view.read(log_position(4), 1ms, [](const sums& now) { return now.text; });
+  EXPECT_EQ(late.error().code(), errc::timed_out);
+}
+
+TEST_F(troubles_test, one_that_is_paused_between_two_attempts_does_nothing_at_all) {
+  silent_clock own;
+  engine.reset();
+  auto opened = runtime::engine::open<wallet>(storage::make_faulty_log(log, faults),
+                                              {.deterministic_seed = 1, .clock = &own});
+  ASSERT_TRUE(opened);
+  engine = std::move(*opened);
+  told->left[1] = 1;
+  put(1, 1);
+  auto started = projections::projector::start(*engine, view, {.retries = 1, .pause = 1s});
+  ASSERT_TRUE(started);
+  projector = std::move(*started);
+  while (told->happened[1] == 0)
+    ASSERT_TRUE(engine->run_one());
+  projector->pause();
+  own.now += std::chrono::nanoseconds(2s).count();
+  EXPECT_LT(steps_until_idle(), 1'000);
+  projector->resume();
+  EXPECT_LT(steps_until_idle(), 1'000);
+  EXPECT_EQ(text(), "1 ");
+}
+
+TEST_F(troubles_test, a_clock_that_is_set_back_does_not_make_a_pause_longer) {
+  told->left[1] = 1;
+  put(1, 1);
+  start({.retries = 1, .pause = 1s});
+  pass(-1h);
+  pass(1s);
+  EXPECT_EQ(text(), "1 ");
+}
+
+TEST_F(troubles_test, an_alarm_may_control_its_projector) {
+  std::vector<std::uint64_t> lags;
+  put(1, 3);
+  start({.paused = true, .alarm_over = {.events = 1}, .alarm = [&](const auto&, bool over) {
+           lags.push_back(projector->lag()->events);
+           if (over)
+             projector->resume();
+         }});
+  EXPECT_EQ(text(), "1 2 3 ");
+  EXPECT_EQ(lags, (std::vector<std::uint64_t>{3, 0}));
+}
+
+TEST_F(troubles_test, an_empty_log_is_nothing_to_be_behind_of_wherever_it_begins) {
+  for (const std::uint64_t from : {0U, 1U, 7U}) {
+    start({.from = log_position(from), .paused = true});
+    const auto lag = projector->lag();
+    ASSERT_TRUE(lag) << from << ": " << lag.error().message();
+    EXPECT_EQ(lag->events, 0U);
+    projector.reset();
+  }
+}
+
+/// Snapshots cannot be refreshed so many times.
+class stale_log final : public storage::forwarding_log {
+public:
+  using forwarding_log::forwarding_log;
+  result<std::unique_ptr<storage::log_snapshot>> snapshot() const override {
+    auto taken = forwarding_log::snapshot();
+    if (!taken)
+      return taken;
+    return std::make_unique<stale>(std::move(*taken), failures);
+  }
+  std::shared_ptr<int> failures = std::make_shared<int>(0);
+
+private:
+  class stale final : public storage::log_snapshot {
+  public:
+    stale(std::unique_ptr<log_snapshot> of, std::shared_ptr<int> failures)
+        : of_(std::move(of)), failures_(std::move(failures)) {}
+    log_position first() const noexcept override { return of_->first(); }
+    log_position tail() const noexcept override { return of_->tail(); }
+    result<void> refresh() override {
+      if (*failures_ > 0 && (*failures_)-- > 0)
+        return failure(errc::io, "told to fail");
+      return of_->refresh();
+    }
+    result<storage::record_view> at(log_position position) const& override {
+      return of_->at(position);
+    }
+    result<std::unique_ptr<storage::log_cursor>>
+    scan(log_position from, const storage::scan_options& options) const& override {
+      return of_->scan(from, options);
+    }
+
+  private:
+    std::unique_ptr<log_snapshot> of_;
+    std::shared_ptr<int> failures_;
+  };
+};
+
+TEST_F(troubles_test, a_log_that_could_not_be_read_once_leaves_nothing_behind) {
+  silent_clock own;
+  auto stale = std::make_unique<stale_log>(log);
+  const auto failures = stale->failures;
+  engine.reset();
+  auto opened =
+    runtime::engine::open<wallet>(std::move(stale), {.deterministic_seed = 1, .clock = &own});
+  ASSERT_TRUE(opened);
+  engine = std::move(*opened);
+  put(1, 3);
+  auto started = projections::projector::start(*engine, view, {.retries = 1, .pause = 1s});
+  ASSERT_TRUE(started);
+  projector = std::move(*started);
+  run();
+  for (int i = 0; i < 3; ++i) {
+    *failures = 1;
+    (void)projector->run_to(log_position(100)); // it looks
+    while (*failures > 0)
+      ASSERT_TRUE(engine->run_one());
+    own.now += std::chrono::nanoseconds(1s).count();
+    ASSERT_LT(steps_until_idle(), 1'000);
+    EXPECT_TRUE(projector->status());
+  }
+}
+
+/// Says that it has as many dead letters as a view may have.
+class full_of_letters final : public projections::projection {
+public:
+  std::string_view name() const noexcept override { return "full"; }
+  std::uint32_t version() const noexcept override { return 1; }
+  result<storage::scan_options> attach(const storage::event_log&) override { return {}; }
+  projections::step_result apply(const projections::view_step& step) override {
+    ++steps;
+    if (!step.records.empty())
+      return std::unexpected(
+        projections::failed_step{.why = error(errc::handler_failed, "told to fail"), .at = 0});
+    return {};
+  }
+  result<void> clear() override { return {}; }
+  result<std::vector<projections::dead_letter>> dead_letters() const override {
+    std::vector<projections::dead_letter> all(limits::max_dead_letters);
+    for (std::size_t i = 0; i < all.size(); ++i)
+      all[i] = {.position = log_position(i == 0 ? 1 : 1'000 + i),
+                .stream = "wallet/1",
+                .why = "told to",
+                .attempts = 1};
+    return all;
+  }
+  int steps = 0;
+};
+
+TEST_F(troubles_test, with_all_the_dead_letters_it_may_have_it_stops_also_where_it_tries_again) {
+  full_of_letters full;
+  put(1, 3);
+  const auto fed = projections::projector::start(*engine, full,
+                                                 {.from = log_position(2),
+                                                  .retries = 2,
+                                                  .pause = 1s,
+                                                  .on_failure = failure_policy::dead_letter});
+  ASSERT_TRUE(fed);
+  run();
+  for (int i = 0; i < 20; ++i)
+    pass(1h);
+  ASSERT_FALSE((*fed)->status());
+  EXPECT_EQ((*fed)->status().error().code(), errc::overloaded);
+  const auto again = (*fed)->retry(log_position(1));
+  EXPECT_EQ(again.error().code(), errc::handler_failed) << "what it failed with, and no more room";
+}
+
+} // namespace
+} // namespace acta::tests
