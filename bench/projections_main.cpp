@@ -1,8 +1,10 @@
 // acta-bench-projections: how fast views catch up with a log, against a bare scan of it by LMDB's
 // cursor in the same run.
+#include "counting.hpp"
 #include "driver.hpp"
 #include "floors.hpp"
 #include "generator.hpp"
+#include "live_bench.hpp"
 #include "support.hpp"
 
 #include <acta/domain/aggregate.hpp>
@@ -40,17 +42,6 @@ struct settings {
   int rounds = 5;
   bool json = false;
   fs::path directory; ///< Where the store is made and removed again.
-};
-
-/// A read model that counts.
-struct counting {
-  static constexpr std::string_view name = "counting";
-  static constexpr std::uint32_t version = 1;
-  using events = limit_order::events;
-
-  void on(const auto&, const storage::record_view&) { ++count; }
-
-  std::uint64_t count = 0;
 };
 
 /// Events by order, in LMDB.
@@ -150,6 +141,18 @@ template <class View>
   return catch_up(engine, view);
 }
 
+[[nodiscard]] double in_lmdb_in_two_parts(runtime::engine& engine) {
+  projections::lmdb_view<by_order> first({.part = 0, .parts = 2});
+  projections::lmdb_view<by_order> second({.part = 1, .parts = 2});
+  return catch_up(engine, first, second);
+}
+
+[[nodiscard]] double in_sqlite_in_two_parts(runtime::engine& engine) {
+  projections::sqlite_view<by_order_in_sql> first({}, {.part = 0, .parts = 2});
+  projections::sqlite_view<by_order_in_sql> second({}, {.part = 1, .parts = 2});
+  return catch_up(engine, first, second);
+}
+
 void run(const settings& with) {
   const store_directory directory(with.directory);
   fill(directory.store(), with.orders);
@@ -158,7 +161,9 @@ void run(const settings& with) {
     {"order book, in memory", in_memory<projections::order_book>},
     {"order book, in memory, in two parts", in_two_parts<projections::order_book>},
     {"by order, in LMDB", on_disk<projections::lmdb_view<by_order>>},
+    {"by order, in LMDB, in two parts", in_lmdb_in_two_parts},
     {"by order, in SQLite", on_disk<projections::sqlite_view<by_order_in_sql>>},
+    {"by order, in SQLite, in two parts", in_sqlite_in_two_parts},
   };
   std::vector<double> floor;
   std::uint64_t events = 0;
@@ -194,9 +199,12 @@ void run(const settings& with) {
 
 int main(int argc, char** argv) {
   acta::bench::settings with;
+  acta::bench::live_settings live;
   with.directory = std::filesystem::temp_directory_path();
   CLI::App app("acta-bench-projections: how fast views catch up with a log, against a bare scan of "
-               "it in the same run.\nExample: acta-bench-projections --orders 1000000 --rounds 5");
+               "it in the same run;\nlive: how far behind they are while commands come, and what "
+               "they cost the write side.\nExamples:\n  acta-bench-projections --orders 1000000 "
+               "--rounds 5\n  acta-bench-projections live --rate 300000");
   app.add_option("--orders", with.orders, "Generated orders, of some three events each")
     ->check(CLI::Range(std::uint64_t{1'000}, std::uint64_t{100'000'000}))
     ->capture_default_str();
@@ -207,6 +215,21 @@ int main(int argc, char** argv) {
     ->check(CLI::ExistingDirectory)
     ->capture_default_str();
   app.add_flag("--json", with.json, "JSON instead of a table");
+  auto* is_live = app.add_subcommand("live", "Projections that follow an engine under load");
+  is_live->fallthrough();
+  is_live->add_option("--rate", live.rate, "Commands a second")
+    ->check(CLI::Range(std::uint64_t{5'000}, std::uint64_t{10'000'000}))
+    ->capture_default_str();
+  is_live->add_option("--seconds", live.seconds, "How long each run takes")
+    ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'600}))
+    ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (*is_live) {
+    live.rounds = with.rounds;
+    live.json = with.json;
+    live.directory = with.directory;
+    acta::bench::run_live(live);
+    return 0;
+  }
   acta::bench::run(with);
 }

@@ -17,18 +17,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
 #include <random>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -80,34 +76,6 @@ struct counting {
 
   std::int64_t sum = 0;
 };
-
-/// Seconds of processor time of this process's threads, by their names.
-[[nodiscard]] std::map<std::string, double> processor_times() {
-  std::map<std::string, double> times;
-  for (const auto& task : fs::directory_iterator("/proc/self/task")) {
-    std::ifstream in(task.path() / "stat");
-    std::string line;
-    std::getline(in, line);
-    const auto open = line.find('(');
-    const auto close = line.rfind(')');
-    if (open == std::string::npos || close == std::string::npos)
-      continue;
-    std::istringstream rest(line.substr(close + 2));
-    std::vector<std::string> fields;
-    for (std::string field; rest >> field;)
-      fields.push_back(field);
-    times[line.substr(open + 1, close - open - 1)] +=
-      (std::stod(fields.at(11)) + std::stod(fields.at(12)))
-      / static_cast<double>(::sysconf(_SC_CLK_TCK));
-  }
-  return times;
-}
-
-[[nodiscard]] double percentile_us(std::vector<double>& of, double percent) {
-  std::ranges::sort(of);
-  const auto rank = static_cast<std::size_t>(percent / 100 * static_cast<double>(of.size()));
-  return of.at(std::min(rank, of.size() - 1));
-}
 
 struct throughput {
   double commands_a_second = 0;
@@ -163,10 +131,7 @@ struct set_up {
     found.commands_a_second = count / elapsed.count();
     found.events_a_commit =
       with.commands / std::max<std::uint64_t>(1, engine->counters().commits - commits);
-    for (const auto& [name, seconds] : processor_times()) {
-      const auto was = before.find(name);
-      found.processor_us[name] = (seconds - (was == before.end() ? 0 : was->second)) * 1e6 / count;
-    }
+    found.processor_us = processor_us_since(before, with.commands);
     if (floor == nullptr)
       return found;
     engine->stop();
@@ -177,14 +142,6 @@ struct set_up {
              / append_to_lmdb(raw.path(), records, found.events_a_commit);
   }
   return found;
-}
-
-void print_processor_times(const throughput& of) {
-  fmt::print("    processor time, us a command:");
-  for (const auto& [name, us] : of.processor_us)
-    if (us >= 0.005)
-      fmt::print(" {} {:.2f}", name, us);
-  fmt::print("\n");
 }
 
 [[nodiscard]] json throughput_part(const settings& with) {
@@ -229,7 +186,7 @@ void print_processor_times(const throughput& of) {
     }
     fmt::print("  {:<40}{:>12.0f}   (of {} aggregates, {} events a commit)\n", what,
                median(rates[what]), how.aggregates, last[what].events_a_commit);
-    print_processor_times(last[what]);
+    print_processor_us(last[what].processor_us);
     if (wants_floor)
       fmt::print("  {:<40}{:>12.0f}   the engine has {:.2f} of it (median of the rounds' ratios)\n",
                  "raw LMDB, the same records", median(floors), median(ratios));
@@ -266,8 +223,8 @@ struct round_times {
   std::vector<double> p99;
 
   void add(std::vector<double>&& round) {
-    p50.push_back(percentile_us(round, 50));
-    p99.push_back(percentile_us(round, 99));
+    p50.push_back(percentile(round, 50));
+    p99.push_back(percentile(round, 99));
   }
 };
 

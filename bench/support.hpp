@@ -3,7 +3,9 @@
 #include <acta/base/error.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -46,6 +48,15 @@ private:
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// Seconds of processor time of this process's threads, by their names.
+[[nodiscard]] std::map<std::string, double> processor_times();
+/// What came since, in microseconds a command.
+[[nodiscard]] std::map<std::string, double>
+processor_us_since(const std::map<std::string, double>& before, std::uint64_t commands);
+void print_processor_us(const std::map<std::string, double>& us);
+
+/// Sorts them. 0 of none.
+[[nodiscard]] double percentile(std::vector<double>& of, double percent);
 /// 0 of none.
 [[nodiscard]] double median(std::vector<double> of);
 
