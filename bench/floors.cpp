@@ -4,6 +4,7 @@
 #include "support.hpp"
 
 #include <acta/base/ensure.hpp>
+#include <acta/base/limits.hpp>
 
 #include <caf/all.hpp>
 #include <lmdb.h>
@@ -11,8 +12,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <span>
+#include <stop_token>
 
 namespace acta::bench {
 
@@ -107,11 +111,22 @@ double scan_lmdb(const std::filesystem::path& directory, std::uint64_t& events) 
 single_commits::single_commits(const std::filesystem::path& directory, commit_kind kind)
     : env_(open_environment(directory, kind == commit_kind::synced ? 0U : unsigned{MDB_NOSYNC},
                             events_)) {
-  if (kind == commit_kind::holding)
+  if (kind == commit_kind::holding || kind == commit_kind::synced_behind)
     check(mdb_txn_begin(env_, nullptr, MDB_RDONLY, &held_));
+  if (kind == commit_kind::synced_behind)
+    syncs_ = std::jthread([this](const std::stop_token& stop) {
+      std::mutex mutex;
+      std::condition_variable_any asked;
+      std::unique_lock lock(mutex);
+      while (!asked.wait_for(lock, stop, limits::default_sync_every,
+                             [&] { return stop.stop_requested(); }))
+        if (is_dirty_.exchange(false))
+          check(mdb_env_sync(env_, 1));
+    });
 }
 
 single_commits::~single_commits() {
+  syncs_ = {};
   if (held_ != nullptr)
     mdb_txn_abort(held_);
   mdb_env_close(env_);
@@ -129,6 +144,7 @@ double single_commits::commit_us() {
   check(mdb_txn_begin(env_, nullptr, 0, &writer));
   append(writer, events_, ++position_, record);
   check(mdb_txn_commit(writer));
+  is_dirty_.store(true, std::memory_order_relaxed);
   return seconds_since(start) * 1e6;
 }
 

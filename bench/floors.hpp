@@ -2,10 +2,12 @@
 
 #include <acta/storage/event_log.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <thread>
 #include <vector>
 
 /// What a command cannot be faster than: the log's library and the actors' library alone, doing
@@ -49,6 +51,8 @@ enum class commit_kind {
   /// MDB_NOSYNC, and a reader holds a state for some 10 ms, then the newest: as durability
   /// `process` holds the last one that was synced, whose pages LMDB would write over otherwise.
   holding,
+  /// The same, and a thread of its own syncs every limits::default_sync_every: what `process` does.
+  synced_behind,
 };
 
 /// Transactions of one record of 128 bytes each, into a new LMDB environment.
@@ -67,6 +71,8 @@ private:
   MDB_env* env_ = nullptr;
   MDB_txn* held_ = nullptr;
   std::uint64_t position_ = 0;
+  std::atomic<bool> is_dirty_{false};
+  std::jthread syncs_; // ends first
 };
 
 /// Seconds to send a message to one of `actors` event-based CAF actors for each of `keys`, from one

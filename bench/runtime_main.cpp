@@ -245,7 +245,8 @@ struct floor_times {
   if (durability == storage::durability::power)
     return {{commit_kind::synced, "a bare commit", {}}};
   return {{commit_kind::plain, "a bare commit", {}},
-          {commit_kind::holding, "a bare commit, a reader holding a state", {}}};
+          {commit_kind::holding, "a bare commit, a reader holding a state", {}},
+          {commit_kind::synced_behind, "the same, and a thread that syncs", {}}};
 }
 
 struct one_floor {
