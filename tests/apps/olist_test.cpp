@@ -301,13 +301,16 @@ TEST_F(shop, goes_on_wherever_it_was_interrupted) {
   for (std::size_t stop_after = 0; stop_after <= feed->steps.size(); ++stop_after) {
     auto begun = *feed;
     begun.steps.resize(stop_after);
-    const auto engine = runtime::engine::open<orders::order>(storage::make_memory_log());
+    manual_clock clock;
+    const auto engine =
+      runtime::engine::open<orders::order>(storage::make_memory_log(), {.clock = &clock});
     ASSERT_TRUE(engine);
     std::vector<shop_ledger> befores;
     befores.reserve(2); // a driver refers to its own
     const auto drive = [&](const shop_feed& with) {
       befores.push_back(ledger_of((*engine)->log(), with));
       auto made = std::make_unique<shop_driver>(shop_driver::parts{.engine = **engine,
+                                                                   .clock = clock,
                                                                    .feed = with,
                                                                    .before = befores.back(),
                                                                    .window = 4,
