@@ -67,7 +67,7 @@ struct sales {
 /// A customer's orders of all days, that of `receipt` with them: it waits until the view has it.
 result<std::int64_t> spent_by(const projections::lmdb_view<spending>& view, const char* customer,
                               const runtime::receipt& receipt) {
-  return view.read(receipt.position, 1s, [&](const projections::table_reader& now) {
+  return view.read(receipt.position, 5s, [&](const projections::table_reader& now) {
     std::int64_t sum = 0;
     now.each(spending::cents.with(customer), [&](const auto&, std::int64_t day) { sum += day; });
     return sum;
@@ -119,7 +119,7 @@ result<void> run(const char* directory) {
   fmt::print("ada spent {}\n", *cents);
 
   // What a view cannot handle is put aside in it, with the reason, and it goes on.
-  if (auto there = (*sales_feed)->wait_for(mistake->position, 1s); !there)
+  if (auto there = (*sales_feed)->wait_for(mistake->position, 5s); !there)
     return there;
   auto letters = sold.dead_letters();
   if (!letters)
