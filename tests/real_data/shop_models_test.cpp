@@ -367,18 +367,17 @@ private:
 
 TEST_F(shop_models, of_any_disorder_are_what_sql_makes_of_it_whatever_the_window) {
   chosen.engine.workers = 4; // orders of one time must be in order all the same
-  for (const std::size_t window : {1U, 3U, 8'192U})
-    for (unsigned seed = 1; seed <= 3; ++seed) {
-      SCOPED_TRACE(to_string(window) + ", seed " + to_string(seed));
-      const olist_files files;
-      const disorder made(files, seed, 400);
-      run(files.path(), window);
-      expect_the_read_models_to_be_what_sql_says();
-      EXPECT_GT(report.shop->refused_orders.size(), 2U);
-      EXPECT_GT(report.rejections.size(), 6U);
-      log.reset();
-      std::filesystem::remove_all(chosen.store);
-    }
+  for (const auto& [seed, window] : {std::pair(1U, 1U), std::pair(2U, 3U), std::pair(3U, 8'192U)}) {
+    SCOPED_TRACE("seed " + to_string(seed));
+    const olist_files files;
+    const disorder made(files, seed, 500);
+    run(files.path(), window);
+    expect_the_read_models_to_be_what_sql_says();
+    EXPECT_GT(report.shop->refused_orders.size(), 2U);
+    EXPECT_GT(report.rejections.size(), 6U);
+    log.reset();
+    std::filesystem::remove_all(chosen.store);
+  }
 }
 
 } // namespace
