@@ -244,24 +244,20 @@ private:
   }
 
   void make_steps() {
-    std::vector<std::pair<moment, shop_step>> dated;
     for (std::size_t i = 0; i < histories_.size(); ++i)
-      add_steps(histories_[i], i, dated);
-    std::ranges::sort(dated, {},
-                      [](const auto& one) { return std::pair(one.first, one.second.record); });
-    feed_.steps.reserve(dated.size());
-    for (auto& [when, step] : dated) {
-      step.record = feed_.steps.size() + 1;
-      feed_.steps.push_back(std::move(step));
-    }
+      add_steps(histories_[i], i, feed_.steps);
+    std::ranges::sort(feed_.steps, {},
+                      [](const auto& one) { return std::pair(one.at_ns, one.record); });
+    std::uint64_t record = 0;
+    for (auto& step : feed_.steps)
+      step.record = ++record;
   }
 
-  static void add_steps(history& of, std::size_t order,
-                        std::vector<std::pair<moment, shop_step>>& to) {
+  static void add_steps(history& of, std::size_t order, std::vector<shop_step>& to) {
     auto last = of.purchased;
     const auto add = [&](moment when, orders::order::command what) {
       last = std::max(last, when);
-      to.push_back({when, {.record = to.size(), .order = order, .what = std::move(what)}});
+      to.push_back({.record = to.size(), .at_ns = when, .order = order, .what = std::move(what)});
     };
     orders::place placed{.customer = of.customer, .items = {}, .freight = of.freight};
     for (auto& [at, item] : of.items)

@@ -16,6 +16,7 @@ namespace orders = domain::orders;
 /// A command of the history of an order.
 struct shop_step {
   std::uint64_t record = 0; ///< Its number in the feed, from 1: in order of time.
+  std::int64_t at_ns = 0;   ///< Its time in the feed, as if in UTC: since 1970-01-01T00:00:00Z.
   std::size_t order = 0;    ///< Its index in shop_feed::orders.
   orders::order::command what;
 };

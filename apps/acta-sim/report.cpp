@@ -125,6 +125,31 @@ void put_shop(table& out, const shop_summary& of) {
   sum("items", &shop_totals::items);
   sum("freight", &shop_totals::freight);
   sum("payments", &shop_totals::payments);
+  out.title("answers of the read models");
+  out.row("customers", grouped(of.answers.customers));
+  const auto best = [&](std::string_view name, const std::vector<shop_sales>& which) {
+    if (!which.empty())
+      out.row(name, money(which.front().cents),
+              fmt::format("{}: {} items", which.front().of, which.front().quantity));
+  };
+  best("best day", of.answers.best_days);
+  best("best category", of.answers.best_categories);
+}
+
+[[nodiscard]] nlohmann::ordered_json to_json(const std::vector<shop_sales>& sales,
+                                             const char* what) {
+  auto all = nlohmann::ordered_json::array();
+  for (const auto& one : sales)
+    all.push_back({{what, one.of}, {"quantity", one.quantity}, {"cents", one.cents}});
+  return all;
+}
+
+[[nodiscard]] nlohmann::ordered_json to_json(const shop_answers& of) {
+  return {{"customers", of.customers},
+          {"orders_by_status", of.orders},
+          {"items", of.items},
+          {"best_days", to_json(of.best_days, "day")},
+          {"best_categories", to_json(of.best_categories, "category")}};
 }
 
 [[nodiscard]] nlohmann::ordered_json to_json(const shop_summary& of) {
@@ -137,7 +162,8 @@ void put_shop(table& out, const shop_summary& of) {
             {"statuses", of.statuses}}},
           {"outcomes", of.commands},
           {"totals_cents", to_json(of.totals)},
-          {"feed_totals_cents", to_json(of.in_feed)}};
+          {"feed_totals_cents", to_json(of.in_feed)},
+          {"answers", to_json(of.answers)}};
 }
 
 [[nodiscard]] nlohmann::ordered_json market_json(const report& of) {

@@ -29,6 +29,28 @@ struct projection_state {
   std::uint64_t lag_events = 0;
 };
 
+/// What was ordered of something: on a day, say.
+struct shop_sales {
+  std::string of;
+  std::int64_t quantity = 0;
+  std::int64_t cents = 0;
+
+  bool operator==(const shop_sales&) const = default;
+};
+
+/// What a shop's read models answer at the end, of all that is in the store.
+struct shop_answers {
+  static constexpr std::size_t most = 5; ///< Of each list.
+
+  std::uint64_t customers = 0;                 ///< customer_dashboard
+  std::map<std::string, std::uint64_t> orders; ///< order_list: by status.
+  std::uint64_t items = 0;                     ///< item_search: those that it finds.
+  std::vector<shop_sales> best_days;           ///< revenue: the best first, "2017-11-24".
+  std::vector<shop_sales> best_categories;
+
+  bool operator==(const shop_answers&) const = default;
+};
+
 /// What became of a shop's orders. `commands` and `refused_orders` are this run's; the rest is what
 /// the whole store has of the feed's orders.
 struct shop_summary {
@@ -42,6 +64,7 @@ struct shop_summary {
   std::map<std::string, std::map<std::string, std::uint64_t>> commands;
   shop_totals totals;  ///< Of the orders accepted, and their payments.
   shop_totals in_feed; ///< Of everything in the feed.
+  shop_answers answers;
 };
 
 /// What a run did. Counts are this run's, except for book, trades and log_events, which are the

@@ -37,11 +37,20 @@ result<void> shop_driver::run() {
   return taken;
 }
 
+void shop_driver::move_clock_to(const shop_step& one) {
+  const auto now = parts_.clock.now_ns();
+  if (one.at_ns > now || std::holds_alternative<orders::place>(one.what))
+    sender_.wait_for_all();
+  if (one.at_ns > now)
+    parts_.clock.advance_ns(one.at_ns - now);
+}
+
 result<void> shop_driver::send(const shop_step& one) {
   const auto& name = parts_.feed.orders[one.order];
   const auto stream = stream_id::from_text(parts_.engine.category<orders::order>(), name);
   if (!stream)
     return failure(errc::invalid_argument, fmt::format("order '{}' cannot name a stream", name));
+  move_clock_to(one);
   const auto noted = [this, order = one.order, command = one.what.index()](
                        const runtime::outcome& end) { note(order, command, end); };
   return sender_.send<orders::order>(*stream, one.what, one.record, noted);

@@ -4,6 +4,7 @@
 #include "sender.hpp"
 #include "shop_ledger.hpp"
 
+#include <acta/base/clock.hpp>
 #include <acta/base/error.hpp>
 #include <acta/runtime/engine.hpp>
 
@@ -20,10 +21,15 @@ namespace acta::sim {
 
 /// Sends a shop's orders to an engine, as sender does, and keeps an account of them. One run, on
 /// one thread. The engine must be stopped before it is destroyed.
+///
+/// Records bear the feed's times: the engine's clock stands at the time of what is sent, and is
+/// moved when all of it is settled. Orders are placed one after another, so that the log has them
+/// in the feed's order also where they are of one time.
 class shop_driver {
 public:
   struct parts {
     runtime::engine& engine;
+    manual_clock& clock; ///< The engine's.
     const shop_feed& feed;
     const shop_ledger& before; ///< What the store had before.
     std::size_t window = 1;
@@ -58,6 +64,7 @@ public:
   [[nodiscard]] std::uint16_t refusal_of(std::size_t order) const { return refusals_.at(order); }
 
 private:
+  void move_clock_to(const shop_step& one);
   [[nodiscard]] result<void> send(const shop_step& one);
   /// On the thread that tells outcomes.
   void note(std::size_t order, std::size_t command, const runtime::outcome& end) noexcept;

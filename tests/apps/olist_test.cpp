@@ -8,6 +8,8 @@
 #include "shop_ledger.hpp"
 #include "simulation.hpp"
 
+#include <acta/base/clock.hpp>
+#include <acta/base/date.hpp>
 #include <acta/projections/memory_view.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/runtime/engine.hpp>
@@ -293,6 +295,23 @@ shop_ledger ledger_of(const storage::event_log& log, const shop_feed& feed) {
   return view.read([](const shop_ledger& now) { return now; });
 }
 
+/// Each record's date is the time of the feed's record that it came from.
+void expect_the_feeds_dates(const storage::event_log& log, const shop_feed& feed) {
+  const auto snapshot = log.snapshot();
+  ASSERT_TRUE(snapshot);
+  const auto cursor = (*snapshot)->scan(log_position(1));
+  ASSERT_TRUE(cursor);
+  std::uint64_t seen = 0;
+  for (auto records = (*cursor)->next(); records && !records->empty(); records = (*cursor)->next())
+    for (const auto& record : *records) {
+      const auto& from = feed.steps.at(record.header().command.low() - 1);
+      EXPECT_EQ(date_text(record.header().recorded_at_ns), date_text(from.at_ns)) << from.record;
+      ++seen;
+    }
+  EXPECT_EQ(seen, log.tail().value());
+  EXPECT_GT(seen, 0U);
+}
+
 /// Stopped after each number of commands, then run again: the end is that of a run that was not.
 TEST_F(shop, goes_on_wherever_it_was_interrupted) {
   const auto feed = read_olist(files.path());
@@ -301,13 +320,16 @@ TEST_F(shop, goes_on_wherever_it_was_interrupted) {
   for (std::size_t stop_after = 0; stop_after <= feed->steps.size(); ++stop_after) {
     auto begun = *feed;
     begun.steps.resize(stop_after);
-    const auto engine = runtime::engine::open<orders::order>(storage::make_memory_log());
+    manual_clock clock;
+    const auto engine =
+      runtime::engine::open<orders::order>(storage::make_memory_log(), {.clock = &clock});
     ASSERT_TRUE(engine);
     std::vector<shop_ledger> befores;
     befores.reserve(2); // a driver refers to its own
     const auto drive = [&](const shop_feed& with) {
       befores.push_back(ledger_of((*engine)->log(), with));
       auto made = std::make_unique<shop_driver>(shop_driver::parts{.engine = **engine,
+                                                                   .clock = clock,
                                                                    .feed = with,
                                                                    .before = befores.back(),
                                                                    .window = 4,
@@ -321,6 +343,7 @@ TEST_F(shop, goes_on_wherever_it_was_interrupted) {
     (*engine)->stop();
     EXPECT_GE(second->left_out(), first->results().accepted);
     EXPECT_EQ(first->results().accepted + second->results().accepted, 12U) << stop_after;
+    expect_the_feeds_dates((*engine)->log(), *feed);
     std::string accounts;
     const auto after = ledger_of((*engine)->log(), *feed);
     for (const char* order : {"a", "b", "c", "d", "e"})

@@ -162,6 +162,15 @@ TEST_F(program, runs_a_shops_orders_and_accounts_for_each) {
   EXPECT_EQ(json["outcomes"]["place"],
             nlohmann::json::parse(R"({"accepted": 4, "empty_order": 1})"));
   EXPECT_EQ(json["rejections"]["order_not_found"], 2);
+  EXPECT_EQ(json["answers"], nlohmann::json::parse(R"({"customers": 2, "items": 5,
+                "orders_by_status": {"cancelled": 1, "delivered": 1, "shipped": 2},
+                "best_days": [{"day": "2017-01-03", "quantity": 1, "cents": 2000},
+                              {"day": "2017-01-01", "quantity": 2, "cents": 1550},
+                              {"day": "2017-01-06", "quantity": 1, "cents": 600}],
+                "best_categories": [{"category": "toys, \"big\"", "quantity": 2, "cents": 3000},
+                                    {"category": "", "quantity": 2, "cents": 1150}]})"));
+  for (const char* view : {"order_list", "item_search", "revenue"})
+    EXPECT_TRUE(fs::exists(path("store") / "views" / (std::string(view) + "@1") / "view.sqlite"));
   EXPECT_FALSE(json.contains("book"));
 }
 

@@ -112,7 +112,8 @@ def check_folders(root):
 def check_snippets(root, sources):
     """Every C++ snippet of these pages is part of an example, which is compiled."""
     examples = "".join(text for name, text in sources.items() if name.startswith("examples/"))
-    for page in ("README.md", "docs/process-managers.md", "docs/testing.md"):
+    for page in ("README.md", "docs/lmdb-views.md", "docs/process-managers.md",
+                 "docs/sqlite-views.md", "docs/testing.md"):
         for snippet in re.findall(r"```cpp\n(.*?)```", (root / page).read_text(), re.S):
             if snippet not in examples:
                 yield f"{page}: in no example: {snippet.strip().splitlines()[0]}"
