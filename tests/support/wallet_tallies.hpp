@@ -161,7 +161,7 @@ public:
     one.view = make_tallies<View>({number, static_cast<std::uint32_t>(parts_.size())});
     auto started = projections::projector::start(
       engine_, *one.view,
-      {.batch = batch, .retries = 1'000'000, .pause = std::chrono::nanoseconds(0)});
+      {.batch = batch, .retries = 1'000, .pause = std::chrono::nanoseconds(0)});
     if (!started)
       return failure(started);
     one.projector = std::move(*started);
