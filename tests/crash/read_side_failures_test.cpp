@@ -261,14 +261,19 @@ TYPED_TEST(read_side_failures, a_file_that_is_damaged_before_it_is_opened) {
   this->expect_whole();
 }
 
-TYPED_TEST(read_side_failures, a_file_that_is_found_damaged_while_it_is_open) {
-  const bool in_lmdb = std::is_same_v<TypeParam, lmdb_tallies>;
-  for (const bool by_hand : {true, false}) {
+TYPED_TEST(read_side_failures, a_file_that_is_found_damaged_or_cut_while_it_is_open) {
+  // Also what says what it is, as it is opened again.
+  const std::uint64_t first_page = std::is_same_v<TypeParam, lmdb_tallies> ? 2 : 1;
+  for (const auto& [is_cut, by_hand] :
+       {std::pair(false, true), std::pair(false, false), std::pair(true, true)}) {
     this->begin();
     this->close();
     this->open();
     ASSERT_TRUE(this->start({.paused = true})); // so that its pages are not in memory yet
-    this->overwrite(in_lmdb ? 2 : 1, '\0');     // also what says what it is, as it is opened again
+    if (is_cut)
+      fs::resize_file(this->file(), first_page * 4'096);
+    else
+      this->overwrite(first_page, '\0');
     this->projector->resume();
     this->expect_stopped(errc::corrupt, {this->file().string(), "emove ", "made anew"});
     this->projector->resume(); // too early
