@@ -255,6 +255,7 @@ bool feeder::go_on_after(log_position at, const error& why) {
   if (at != log_position(0) && options_.on_failure != failure_policy::stop)
     return true;
   stop(why);
+  stopped_at_event_ = at != log_position(0);
   return false;
 }
 
@@ -278,6 +279,7 @@ dead_letter feeder::letter_of(const storage::record_view& record, const error& w
 
 void feeder::stop(const error& why) {
   stopped_ = true;
+  stopped_at_event_ = false;
   view_.progress().stop(
     error(why.code(), "view '" + std::string(view_.name()) + "' stopped before position "
                         + std::to_string(next_.value()) + ": " + why.message()
@@ -301,6 +303,8 @@ result<void> feeder::go_on(std::optional<log_position> to) {
   if (!std::exchange(stopped_, false))
     return {};
   view_.progress().go_on();
+  if (stopped_at_event_) // its store is well; opened anew, it could be as before some steps
+    return {};
   // What failed may have left its store unusable, or as it was before its last steps.
   auto again = view_.attach(engine_.log());
   if (!again) {

@@ -1,8 +1,12 @@
 #include <acta/projections/lmdb_view.hpp>
 
+#include <fmt/format.h>
+
 #include <cstring>
+#include <filesystem>
 #include <span>
 #include <string>
+#include <system_error>
 
 namespace acta::projections::detail {
 
@@ -63,15 +67,17 @@ static_assert(sizeof(stored_letter) == 24);
 
 result<log_position> tables_on_disk::open(const storage::event_log& log) {
   const std::lock_guard guard(mutex_);
-  // A file is not open twice, and who reads it keeps it open: then it is used as it is.
-  if (file_ && log_ == &log && file_.use_count() > 1)
+  if (file_.use_count() <= 1 || log_ != &log)
+    file_.reset();
+  log_ = &log;
+  auto opened = storage::open_view(log, which_);
+  // It is not open twice, and who reads it keeps it open: then it is used as it is.
+  if (!opened && opened.error().code() == errc::store_in_use && file_)
     return file_->position();
   file_.reset();
-  auto opened = storage::open_view(log, which_);
   if (!opened)
     return failure(opened);
   file_ = std::move(*opened);
-  log_ = &log;
   return file_->position();
 }
 
@@ -117,10 +123,42 @@ result<void> tables_on_disk::write(const view_step& step, const handling& handle
 }
 
 result<void> tables_on_disk::clear() {
+  auto cleared = try_to_clear();
+  if (cleared || log_ == nullptr)
+    return cleared;
+  const auto code = cleared.error().code();
+  if (code != errc::corrupt && code != errc::not_found)
+    return cleared;
+  return begin_anew(); // nothing of it is wanted any more
+}
+
+result<void> tables_on_disk::try_to_clear() {
   auto of = file();
+  if (!of && log_ != nullptr) { // it could not be opened again
+    if (auto opened = open(*log_); !opened)
+      return failure(opened);
+    of = file();
+  }
   if (!of)
     return failure(of);
   return (*of)->clear();
+}
+
+result<void> tables_on_disk::begin_anew() {
+  const auto directory = log_->directory() / "views" / which_.label();
+  std::error_code failed;
+  std::filesystem::remove_all(directory, failed);
+  if (failed)
+    return failure(errc::io, fmt::format("'{}': it cannot be removed: {}; remove it by hand",
+                                         directory.string(), failed.message()));
+  {
+    const std::lock_guard guard(mutex_);
+    file_.reset(); // not to be used on, though somebody reads it
+  }
+  auto opened = open(*log_);
+  if (!opened)
+    return failure(opened);
+  return {};
 }
 
 result<std::vector<dead_letter>> tables_on_disk::dead_letters() const {

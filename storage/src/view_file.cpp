@@ -13,10 +13,14 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -45,14 +49,26 @@ static_assert(limits::max_view_value < limits::max_stored_value_size,
   return std::ranges::lexicographical_compare(one, other);
 }
 
-/// What is wrong with a file that can be made anew says so, and not to restore a backup.
+/// What is wrong with a file that can be made anew says so, and not to restore a backup; and where
+/// it is to be opened again, its store need not be.
 [[nodiscard]] error made_anew(const error& why, const std::filesystem::path& directory) {
-  if (why.code() != errc::corrupt && why.code() != errc::newer_format)
-    return why;
+  if (why.code() != errc::corrupt && why.code() != errc::newer_format) {
+    constexpr std::string_view store = "open the store again";
+    auto text = why.message();
+    if (const auto at = text.rfind(store); at != std::string::npos)
+      text.replace(at, store.size(), "open the view again");
+    return {why.code(), std::move(text)};
+  }
   const auto what = why.message().substr(0, why.message().rfind("; "));
   return {why.code(), fmt::format("{}; close the store, remove the directory '{}' and open it "
                                   "again: the view is made anew",
                                   what, directory.string())};
+}
+
+/// LMDB passes over the damage that it finds as a transaction first looks at a database, and says
+/// of the call after it that the transaction is bad. Whatever else fails is told by its own call.
+[[nodiscard]] int damage_if_bad(int code) noexcept {
+  return code == MDB_BAD_TXN ? MDB_CORRUPTED : code;
 }
 
 struct cursor_closer {
@@ -165,7 +181,7 @@ private:
 
   [[nodiscard]] std::unexpected<error> problem(int code, std::string_view doing) const {
     return std::unexpected(
-      made_anew(lmdb_failure(code, path_, doing).error(), path_.parent_path()));
+      made_anew(lmdb_failure(damage_if_bad(code), path_, doing).error(), path_.parent_path()));
   }
 
   MDB_txn* in_;
@@ -184,7 +200,7 @@ public:
   /// Where the log is not known to be synced as far, the next opening takes it back to its last
   /// sync.
   ~lmdb_view_file() override {
-    if (!synced_ || tie_.position > log_synced_.value())
+    if (!synced_ || tie_.position > log_synced_.value() || !check_file())
       return;
     if (fill_up(environment_)) {
       // Where it fails, the next opening goes by the file that stays.
@@ -222,6 +238,10 @@ public:
       return failure(synced);
     synced_.emplace(std::move(*synced));
     log_synced_ = log_.synced_tail();
+    mdb_filehandle_t data = 0;
+    mdb_env_get_fd(environment_.get(), &data);
+    if (::fstat(data, &file_) != 0)
+      return system_failure(errno, environment_.path(), "looking at it");
     return {};
   }
 
@@ -232,7 +252,7 @@ public:
   [[nodiscard]] result<void> read(const reading& look) const override {
     auto begun = readers_.begin();
     if (!begun)
-      return failure(begun);
+      return trouble(begun.error());
     const auto give_back = [this](MDB_txn* in) { readers_.end(in); };
     const std::unique_ptr<MDB_txn, decltype(give_back)> in(*begun, give_back);
     auto key = name_of_tie();
@@ -249,12 +269,10 @@ public:
   }
 
   [[nodiscard]] result<void> write(log_position reached, const writing& change) override {
-    if (auto synced = sync_if_due(); !synced)
-      return synced;
     auto next = tie_to(reached);
     if (!next)
       return failure(next);
-    auto writer = lmdb_write::begin(environment_);
+    auto writer = begin();
     if (!writer)
       return failure(writer);
     transaction to(writer->get(), tables_, environment_.path(), position());
@@ -264,9 +282,7 @@ public:
   }
 
   [[nodiscard]] result<void> clear() override {
-    if (auto synced = sync_if_due(); !synced)
-      return synced;
-    auto writer = lmdb_write::begin(environment_);
+    auto writer = begin();
     if (!writer)
       return failure(writer);
     if (const int code = mdb_drop(writer->get(), tables_, 0); code != MDB_SUCCESS)
@@ -277,8 +293,10 @@ public:
     if (auto done = commit(*writer, empty); !done)
       return done;
     if (auto marked = mark(); !marked) // else what was there came back after a crash
-      return marked;
-    return sync_marked();
+      return trouble(marked.error());
+    if (auto synced = sync_marked(); !synced)
+      return trouble(synced.error());
+    return {};
   }
 
 private:
@@ -288,7 +306,46 @@ private:
 
   [[nodiscard]] std::unexpected<error> problem(int code, std::string_view doing) const {
     const auto& path = environment_.path();
-    return std::unexpected(made_anew(lmdb_failure(code, path, doing).error(), path.parent_path()));
+    return std::unexpected(
+      made_anew(lmdb_failure(damage_if_bad(code), path, doing).error(), path.parent_path()));
+  }
+  /// Of the file, and not of what is done to it.
+  [[nodiscard]] std::unexpected<error> trouble(const error& why) const {
+    return std::unexpected(made_anew(why, environment_.path().parent_path()));
+  }
+
+  /// That it is the file that was opened: what is written to one that was removed is gone with the
+  /// process. And that it was not cut: reading it through the map would be a SIGBUS.
+  [[nodiscard]] result<void> check_file() {
+    const auto& path = environment_.path();
+    struct stat now{};
+    const int code = ::stat(path.c_str(), &now) == 0 ? 0 : errno;
+    if (code == ENOENT || code == ENOTDIR
+        || (code == 0 && (now.st_dev != file_.st_dev || now.st_ino != file_.st_ino)))
+      return failure(errc::not_found,
+                     fmt::format("'{}': it was removed, or replaced, while it was open; open the "
+                                 "view again: it is made anew",
+                                 path.string()));
+    if (code != 0)
+      return system_failure(code, path, "looking at it");
+    if (now.st_size < file_.st_size)
+      return failure(errc::corrupt, fmt::format("'{}' was cut short while it was open: it has {} "
+                                                "bytes, and had {}; ",
+                                                path.string(), now.st_size, file_.st_size));
+    file_ = now;
+    return {};
+  }
+
+  [[nodiscard]] result<lmdb_write> begin() {
+    auto ready = check_file();
+    if (ready)
+      ready = sync_if_due();
+    if (!ready)
+      return trouble(ready.error());
+    auto writer = lmdb_write::begin(environment_);
+    if (!writer)
+      return trouble(writer.error());
+    return writer;
   }
 
   [[nodiscard]] result<void> put_tie(MDB_txn* in, const view_tie& tie) const {
@@ -306,7 +363,7 @@ private:
     if (auto put = put_tie(writer.get(), tie); !put)
       return put;
     if (auto committed = writer.commit(); !committed)
-      return committed;
+      return trouble(committed.error());
     tie_ = tie;
     ++writes_;
     return {};
@@ -415,6 +472,7 @@ private:
   lmdb_readers readers_{environment_};
   MDB_dbi tables_ = 0;
   MDB_dbi meta_ = 0;
+  struct stat file_{}; ///< As it was when it was last looked at.
   view_tie tie_;
   log_position log_synced_; ///< How far the log was synced when it was last asked.
   unsigned writes_ = 0;     ///< Since the last mark.

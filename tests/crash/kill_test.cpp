@@ -1,5 +1,6 @@
 #include "receipt_line.hpp"
 
+#include "../support/child_process.hpp"
 #include "../support/scratch_directory.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
@@ -9,9 +10,6 @@
 #include <acta/storage/event_log.hpp>
 
 #include <gtest/gtest.h>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -29,56 +27,6 @@ namespace acta::tests {
 namespace {
 
 using namespace domain::trading;
-
-/// A crash_writer, with the receipts it has written so far.
-class writer {
-public:
-  writer(const std::string& store, int round) {
-    int ends[2];
-    EXPECT_EQ(::pipe(ends), 0);
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::dup2(ends[1], STDOUT_FILENO);
-      ::close(ends[0]);
-      ::close(ends[1]);
-      const auto number = std::to_string(round);
-      ::execl(ACTA_CRASH_WRITER, "crash_writer", store.c_str(), number.c_str(), nullptr);
-      ::_exit(127);
-    }
-    ::close(ends[1]);
-    from_ = ends[0];
-  }
-  ~writer() { ::close(from_); }
-  writer(const writer&) = delete;
-  writer& operator=(const writer&) = delete;
-
-  /// Reads receipts as they come until there are `count`; false if the writer ended before.
-  bool read_until(std::size_t count) {
-    receipt_line line;
-    while (receipts.size() < count) {
-      if (::read(from_, &line, sizeof line) != sizeof line)
-        return false;
-      receipts.push_back(line);
-    }
-    return true;
-  }
-
-  /// Kills it and reads what it had written. Returns the signal it died of.
-  int kill() {
-    ::kill(child_, SIGKILL);
-    while (read_until(receipts.size() + 1)) {
-    }
-    int status = 0;
-    ::waitpid(child_, &status, 0);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
-  }
-
-  std::vector<receipt_line> receipts;
-
-private:
-  pid_t child_ = 0;
-  int from_ = -1;
-};
 
 /// The plainest way to a book: every order by its id, and nothing else kept.
 class reference_book {
@@ -177,7 +125,7 @@ TEST(kill, loses_nothing_receipted_at_any_moment) {
   std::uint64_t receipts = 0;
   for (int round = 0; round < rounds; ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    writer victim(store, round);
+    told_program<receipt_line> victim(ACTA_CRASH_WRITER, {store, std::to_string(round)});
     // Every fourth round it is killed while it opens the store; else after some receipts.
     if (round % 4 != 3) {
       ASSERT_TRUE(victim.read_until(random() % 4'000 + 1)) << "the writer ended by itself";
@@ -185,13 +133,13 @@ TEST(kill, loses_nothing_receipted_at_any_moment) {
     // A random moment is what is tested here: nothing is waited for.
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
     ASSERT_EQ(victim.kill(), SIGKILL);
-    receipts += victim.receipts.size();
+    receipts += victim.lines.size();
 
     auto log = storage::open_log(store);
     ASSERT_TRUE(log.has_value()) << log.error().message();
     auto snapshot = (*log)->snapshot();
     ASSERT_TRUE(snapshot.has_value());
-    expect_receipts_hold(**snapshot, round, victim.receipts);
+    expect_receipts_hold(**snapshot, round, victim.lines);
     expect_no_gap(**snapshot);
     reference_book reference;
     reference.apply(**snapshot, **log);

@@ -84,7 +84,7 @@ bool run_with_fault(disk_fault fault, std::uint64_t n) {
       EXPECT_TRUE(again) << again.error().message();
     } else { // the page that commits, after which LMDB does nothing more
       expect_explained(seen.error(), disk.path());
-      EXPECT_NE(seen.error().message().find("then open the store again"), std::string::npos);
+      EXPECT_NE(seen.error().message().find("then open the view again"), std::string::npos);
       EXPECT_NE(seen.error().message().find("MDB_PANIC"), std::string::npos);
       EXPECT_FALSE(step_to(*view, before.value() + 1));
       open_again();

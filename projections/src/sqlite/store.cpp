@@ -119,16 +119,15 @@ public:
   }
 
   [[nodiscard]] result<void> clear() {
-    auto cleared = begin();
-    if (cleared)
-      cleared = empty();
+    auto cleared = try_to_clear();
     if (cleared) {
       position_ = log_position(0);
       return {};
     }
-    if (writer_ == nullptr)
+    if (log_ == nullptr)
       return cleared;
-    writer_->roll_back();
+    if (writer_ != nullptr)
+      writer_->roll_back();
     const auto code = cleared.error().code();
     if (code != errc::corrupt && code != errc::not_found)
       return cleared;
@@ -240,6 +239,15 @@ private:
     if (done)
       done = move_tie(*writer_, file_, position_, step.reached, *log_);
     return done ? writer_->execute("commit") : done;
+  }
+
+  [[nodiscard]] result<void> try_to_clear() {
+    if (writer_ == nullptr && log_ != nullptr) // it could not be opened again
+      if (auto attached = attach(*log_); !attached)
+        return failure(attached);
+    if (auto begun = begin(); !begun)
+      return begun;
+    return empty();
   }
 
   [[nodiscard]] result<void> empty() {

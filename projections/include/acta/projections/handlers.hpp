@@ -81,18 +81,7 @@ private:
     const auto type = record.event_type().value();
     if (type >= by_type_.size() || by_type_[type] == nullptr)
       return {};
-    const auto threw = [&](const char* what) {
-      return failure(errc::handler_failed, "position " + std::to_string(record.position().value())
-                                             + ": view '" + std::string(Model::name)
-                                             + "' threw: " + what);
-    };
-    try {
-      return by_type_[type](model, record, writer...);
-    } catch (const std::exception& thrown) {
-      return threw(thrown.what());
-    } catch (...) {
-      return threw("something that is no std::exception");
-    }
+    return by_type_[type](model, record, writer...);
   }
 
   template <class Event>
@@ -109,11 +98,21 @@ private:
     if (event == nullptr)
       return failure(errc::corrupt,
                      named() + " is not a well-formed FlatBuffer of its type; restore a backup");
-    if constexpr (std::is_void_v<decltype(model.on(*event, record, writer...))>) {
-      model.on(*event, record, writer...);
-      return {};
-    } else {
-      return model.on(*event, record, writer...);
+    const auto threw = [&](const char* what) {
+      return failure(errc::handler_failed,
+                     named() + ": view '" + std::string(Model::name) + "' threw: " + what);
+    };
+    try {
+      if constexpr (std::is_void_v<decltype(model.on(*event, record, writer...))>) {
+        model.on(*event, record, writer...);
+        return {};
+      } else {
+        return model.on(*event, record, writer...);
+      }
+    } catch (const std::exception& thrown) {
+      return threw(thrown.what());
+    } catch (...) {
+      return threw("something that is no std::exception");
     }
   }
 

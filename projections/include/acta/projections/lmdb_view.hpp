@@ -34,11 +34,13 @@ public:
 
 private:
   [[nodiscard]] result<std::shared_ptr<storage::view_file>> file() const;
+  [[nodiscard]] result<void> try_to_clear();
+  [[nodiscard]] result<void> begin_anew();
 
   const storage::view_identity which_;
   mutable std::mutex mutex_; ///< For who reads while it is attached.
   std::shared_ptr<storage::view_file> file_;
-  const storage::event_log* log_ = nullptr; ///< Of that file.
+  const storage::event_log* log_ = nullptr; ///< That it was opened beside.
 };
 
 } // namespace detail
