@@ -197,7 +197,7 @@ void feeder::move_to(log_position reached) {
 /// event is to be buried; false: it rests, or has stopped.
 bool feeder::go_on_after(log_position at, const error& why) {
   if (!trouble_)
-    trouble_.emplace();
+    trouble_ = trouble{};
   if (at != log_position(0) && std::exchange(trouble_->at, at) != at)
     trouble_->attempts = 0;
   const auto attempts = at == log_position(0) ? ++trouble_->of_store : ++trouble_->attempts;
