@@ -213,6 +213,7 @@ bool feeder::go_on_after(log_position at, const error& why) {
   if (at != log_position(0) && options_.on_failure != failure_policy::stop)
     return true;
   stop(why);
+  is_sound_ = at != log_position(0);
   return false;
 }
 
@@ -236,6 +237,7 @@ dead_letter feeder::letter_of(const storage::record_view& record, const error& w
 
 void feeder::stop(const error& why) {
   stopped_ = true;
+  is_sound_ = false;
   view_.progress().stop(
     error(why.code(), "view '" + std::string(view_.name()) + "' stopped before position "
                         + std::to_string(next_.value()) + ": " + why.message()
@@ -258,6 +260,8 @@ result<void> feeder::go_on(std::optional<log_position> to) {
   if (!std::exchange(stopped_, false))
     return {};
   view_.progress().go_on();
+  if (std::exchange(is_sound_, false))
+    return {};
   // What failed may have left its store unusable, or as it was before its last steps.
   auto again = view_.attach(engine_.log());
   if (!again) {

@@ -85,6 +85,7 @@ private:
   std::optional<log_position> to_; ///< The last one to be.
   std::optional<trouble> trouble_;
   bool stopped_ = false;
+  bool is_sound_ = false; ///< It stopped for an event, and its view is as it was.
   bool is_over_ = false;                              ///< The alarm was given.
   std::map<log_position, dead_letter> letters_;       ///< As they are kept with the view.
   std::unordered_map<std::string, std::size_t> held_; ///< Letters by stream, with hold_stream.
