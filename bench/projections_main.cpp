@@ -13,6 +13,7 @@
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
 #include <acta/projections/sqlite_view.hpp>
+#include <acta/projections/stored_order_book.hpp>
 #include <acta/runtime/engine.hpp>
 
 #include <CLI/CLI.hpp>
@@ -160,6 +161,7 @@ void run(const settings& with) {
     {"counting, in memory", in_memory<counting>},
     {"order book, in memory", in_memory<projections::order_book>},
     {"order book, in memory, in two parts", in_two_parts<projections::order_book>},
+    {"order book, in LMDB", on_disk<projections::lmdb_view<projections::stored_order_book>>},
     {"by order, in LMDB", on_disk<projections::lmdb_view<by_order>>},
     {"by order, in LMDB, in two parts", in_lmdb_in_two_parts},
     {"by order, in SQLite", on_disk<projections::sqlite_view<by_order_in_sql>>},

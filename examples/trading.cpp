@@ -1,9 +1,11 @@
 // A market: limit orders, and read models that follow them: order book and trade tape. Opened
 // again, the same book is made of the log. Run: trading [DIRECTORY]
 #include <acta/domain/trading/limit_order.hpp>
+#include <acta/projections/lmdb_view.hpp>
 #include <acta/projections/memory_view.hpp>
 #include <acta/projections/order_book.hpp>
 #include <acta/projections/projector.hpp>
+#include <acta/projections/stored_order_book.hpp>
 #include <acta/projections/trade_tape.hpp>
 #include <acta/runtime/command_options.hpp>
 #include <acta/runtime/engine.hpp>
@@ -122,6 +124,17 @@ result<void> run(const char* directory) {
   const auto after = tomorrow.book.read([](const auto& book) { return book.depth(acme); });
   fmt::print("after a restart: {} bid and {} ask levels, {}\n", after.bids.size(),
              after.asks.size(), after == before ? "the same book" : "ANOTHER BOOK");
+
+  projections::lmdb_view<projections::stored_order_book> stored; // the same, on disk
+  auto storing = projections::projector::start(*tomorrow.engine, stored);
+  if (!storing)
+    return failure(storing);
+  const auto top = stored.read(reached, 10s, [](const projections::table_reader& now) {
+    return projections::stored_order_book::top(now, acme);
+  });
+  if (!top)
+    return failure(top);
+  print("on disk, best bid", top->bid);
   return {};
 }
 

@@ -1,14 +1,13 @@
 #include <acta/projections/order_book.hpp>
 
+#include "trading_keys.hpp"
+
 #include <acta/base/ensure.hpp>
-#include <acta/storage/record.hpp>
 
 #include <tsl/robin_map.h>
 
 #include <algorithm>
 #include <map>
-#include <stdexcept>
-#include <string>
 
 namespace acta::projections {
 
@@ -142,18 +141,6 @@ private:
   tsl::robin_map<std::uint64_t, resting_order, mixed> orders_;
 };
 
-namespace {
-
-[[nodiscard]] std::uint64_t id_of(const storage::record_view& record) {
-  if (record.header().key_kind != static_cast<std::uint8_t>(key_kind::integer))
-    throw std::invalid_argument("position " + std::to_string(record.position().value())
-                                + ": an order book is of orders with integer keys, and this has "
-                                  "another");
-  return record.integer_key();
-}
-
-} // namespace
-
 order_book::order_book() : implementation_(std::make_unique<implementation>()) {}
 order_book::order_book(const order_book& other)
     : implementation_(std::make_unique<implementation>(*other.implementation_)) {}
@@ -196,27 +183,27 @@ std::size_t order_book::resting_count() const {
 
 void order_book::on(const domain::trading::order_submitted& event,
                     const storage::record_view& record) {
-  implementation_->submit(id_of(record), event);
+  implementation_->submit(order_of(record), event);
 }
 
 void order_book::on(const domain::trading::order_modified& event,
                     const storage::record_view& record) {
-  implementation_->modify(id_of(record), event.price(), event.quantity());
+  implementation_->modify(order_of(record), event.price(), event.quantity());
 }
 
 void order_book::on(const domain::trading::order_reduced& event,
                     const storage::record_view& record) {
-  implementation_->take(id_of(record), event.quantity());
+  implementation_->take(order_of(record), event.quantity());
 }
 
 void order_book::on(const domain::trading::order_cancelled& event,
                     const storage::record_view& record) {
-  implementation_->take(id_of(record), event.quantity());
+  implementation_->take(order_of(record), event.quantity());
 }
 
 void order_book::on(const domain::trading::order_executed& event,
                     const storage::record_view& record) {
-  implementation_->take(id_of(record), event.quantity());
+  implementation_->take(order_of(record), event.quantity());
 }
 
 } // namespace acta::projections

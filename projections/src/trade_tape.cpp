@@ -1,6 +1,6 @@
 #include <acta/projections/trade_tape.hpp>
 
-#include <acta/storage/record.hpp>
+#include "trading_keys.hpp"
 
 namespace acta::projections {
 
@@ -46,7 +46,7 @@ void trade_tape::on(const domain::trading::trade_printed& event,
   add({.position = record.position(),
        .price = event.price(),
        .quantity = event.quantity(),
-       .instrument = static_cast<std::uint32_t>(record.integer_key()),
+       .instrument = instrument_of(record),
        .displayed = false});
 }
 

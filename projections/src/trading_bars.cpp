@@ -1,5 +1,7 @@
 #include <acta/projections/trading_bars.hpp>
 
+#include "trading_keys.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
@@ -81,11 +83,7 @@ void trading_bars::on(const domain::trading::order_executed& event,
 
 void trading_bars::on(const domain::trading::trade_printed& event,
                       const storage::record_view& record, table_writer& tables) {
-  const auto instrument = record.integer_key();
-  if (record.header().key_kind != static_cast<std::uint8_t>(key_kind::integer)
-      || instrument > std::numeric_limits<std::uint32_t>::max())
-    throw std::invalid_argument("an instrument's key is no integer of 32 bits");
-  note({static_cast<std::uint32_t>(instrument), event.price(), event.quantity()}, record, tables);
+  note({instrument_of(record), event.price(), event.quantity()}, record, tables);
 }
 
 } // namespace acta::projections

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -361,6 +362,41 @@ TEST_F(lmdb_view_test, an_engines_projector_feeds_it) {
       EXPECT_EQ(counted, executions) << "one reads one's own writes";
     }
   }
+}
+
+/// Notes where a view was.
+struct moves final : projections::progress::listener {
+  explicit moves(const projections::projection& of) : view(of) {}
+  void moved() noexcept override { seen.push_back(view.position()); }
+  const projections::projection& view;
+  std::vector<log_position> seen;
+};
+
+TEST_F(lmdb_view_test, does_not_go_back_when_it_goes_on_behind_an_event_that_failed) {
+  view.reset();
+  log.reset();
+  auto unsynced = storage::open_log(directory_.path() / "store",
+                                    {.durability = storage::durability::process, .sync_every = 1h});
+  ASSERT_TRUE(unsynced);
+  for (const std::int64_t price : {1, 2, 3})
+    append_trade(**unsynced, {.price = price});
+  append_trade(**unsynced, {.price = counts::bad_price});
+  auto engine =
+    runtime::engine::open<trading::limit_order>(std::move(*unsynced), {.deterministic_seed = 1});
+  ASSERT_TRUE(engine) << engine.error().message();
+  lmdb_view<counts> followed;
+  moves noted(followed);
+  auto following = projections::projector::start(**engine, followed, {.batch = 1});
+  ASSERT_TRUE(following) << following.error().message();
+  (*engine)->run_until_idle();
+  ASSERT_EQ(followed.position(), log_position(3));
+  followed.progress().add_listener(noted);
+  (*following)->resume();
+  (*engine)->run_until_idle();
+  followed.progress().remove_listener(noted);
+  EXPECT_FALSE((*following)->status());
+  EXPECT_TRUE(std::ranges::all_of(noted.seen, [](auto at) { return at == log_position(3); }))
+    << "readers would see less than before";
 }
 
 } // namespace

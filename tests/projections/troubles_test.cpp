@@ -5,10 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <limits>
+#include <map>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -207,6 +211,66 @@ TEST_F(troubles_test, with_all_the_dead_letters_it_may_have_it_stops_also_where_
   EXPECT_EQ((*fed)->status().error().code(), errc::overloaded);
   const auto again = (*fed)->retry(log_position(1));
   EXPECT_EQ(again.error().code(), errc::handler_failed) << "what it failed with, and no more room";
+}
+
+/// Of a view: by many, at once, in no order.
+TEST(controlled_projector, handles_each_event_once_whatever_is_done_to_it_by_many_at_once) {
+  auto engine = runtime::engine::open<wallet>(storage::make_memory_log());
+  ASSERT_TRUE(engine);
+  const auto told = std::make_shared<told_failures>();
+  for (std::uint64_t position = 1; position < 400; position += 7)
+    told->left[position] = 2; // copies of the model share it: the projector's thread alone looks
+  projections::memory_view<sums> view(sums{.told = told});
+  auto fed = projections::projector::start(**engine, view,
+                                           {.batch = 3, .on_failure = failure_policy::hold_stream});
+  ASSERT_TRUE(fed);
+  auto& projector = **fed;
+  std::atomic<bool> done{false};
+  const auto meanwhile = [&](auto what) {
+    return std::jthread([&done, what] {
+      while (!done.load(std::memory_order_relaxed))
+        what();
+    });
+  };
+  std::vector<std::jthread> others;
+  others.push_back(meanwhile([&] {
+    projector.pause();
+    projector.resume();
+  }));
+  others.push_back(meanwhile([&] { (void)projector.run_to(view.position()); }));
+  others.push_back(meanwhile([&] {
+    const auto dead = view.dead_letters();
+    for (const auto& one : *dead)
+      (void)projector.retry(one.position);
+    (void)projector.lag();
+    (void)projector.status();
+  }));
+  others.push_back(meanwhile([&] {
+    try {
+      view.read([](const sums& now) {
+        if (now.text.size() % 2 == 0)
+          throw std::runtime_error("a reader that throws leaves as others do");
+      });
+    } catch (const std::runtime_error&) {
+    }
+  }));
+  log_position last;
+  std::map<std::uint64_t, std::vector<std::int64_t>> all;
+  for (std::int64_t n = 1; n <= 400; ++n) {
+    const auto key = static_cast<std::uint64_t>(n % 3);
+    last = (*engine)->ask<wallet>(key, put_in{n})->position;
+    all[key].push_back(n);
+    if (n == 200) {
+      EXPECT_TRUE(projector.reset());
+    }
+  }
+  done.store(true, std::memory_order_relaxed);
+  others.clear();
+  projector.resume();
+  ASSERT_TRUE(projector.wait_for(last, 20s));
+  for (auto dead = view.dead_letters(); !dead->empty(); dead = view.dead_letters())
+    (void)projector.retry(dead->front().position); // those of other streams may be first
+  EXPECT_EQ(view.read([](const sums& now) { return now.by_wallet; }), all);
 }
 
 } // namespace

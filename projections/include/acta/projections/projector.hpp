@@ -90,9 +90,8 @@ public:
 
   /// When this returns, no step is under way, and none follows until resume().
   void pause();
-  /// Goes on, also past the position of run_to(). After an error an event that failed is tried
-  /// again; where it was not an event's, the view is attached anew; if that cannot be, status()
-  /// says why.
+  /// Goes on, also past the position of run_to(). The event that failed is tried again; after an
+  /// error of the view's store the view is attached anew; where that cannot be, status() says why.
   void resume();
   /// Goes on as resume() does, and pauses at `position`, which it waits for before it goes further
   /// where the log is not there yet. errc::invalid_argument if the view is behind it already.

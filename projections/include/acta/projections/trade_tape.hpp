@@ -19,6 +19,8 @@ struct trade {
   std::int64_t quantity = 0;
   std::uint32_t instrument = 0;
   bool displayed = false; ///< True for the execution of a displayed order.
+
+  bool operator==(const trade&) const = default;
 };
 
 /// Wide enough for any sum of price times quantity.
@@ -29,15 +31,20 @@ struct trade_sum {
   std::uint64_t count = 0;
   std::int64_t volume = 0;
   notional_type notional = 0;
+
+  bool operator==(const trade_sum&) const = default;
 };
 
 /// Sums over all trades, and over the executions of displayed orders among them.
 struct trade_totals {
   trade_sum all;
   trade_sum displayed;
+
+  bool operator==(const trade_totals&) const = default;
 };
 
 /// The trade tape: totals by instrument, and the newest trades; a read model for memory_view.
+/// Instruments must have integers as keys.
 class trade_tape {
 public:
   static constexpr std::string_view name = "trade_tape";
