@@ -1,5 +1,7 @@
 #include <acta/projections/lmdb_view.hpp>
 
+#include <acta/storage/view_directory.hpp>
+
 #include <cstring>
 #include <span>
 #include <string>
@@ -72,7 +74,16 @@ result<log_position> tables_on_disk::open(const storage::event_log& log) {
     return failure(opened);
   file_ = std::move(*opened);
   log_ = &log;
+  directory_ = storage::view_directory(log.directory(), which_);
   return file_->position();
+}
+
+tables_on_disk::~tables_on_disk() {
+  file_.reset();
+  if (!is_replaced_.load(std::memory_order_relaxed))
+    return;
+  // If it cannot be, the next start does it.
+  [[maybe_unused]] const auto removed = storage::remove_view(directory_);
 }
 
 result<std::shared_ptr<storage::view_file>> tables_on_disk::file() const {
