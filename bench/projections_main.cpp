@@ -3,6 +3,7 @@
 #include "driver.hpp"
 #include "floors.hpp"
 #include "generator.hpp"
+#include "rebuild_bench.hpp"
 #include "support.hpp"
 
 #include <acta/domain/aggregate.hpp>
@@ -207,6 +208,17 @@ int main(int argc, char** argv) {
     ->check(CLI::ExistingDirectory)
     ->capture_default_str();
   app.add_flag("--json", with.json, "JSON instead of a table");
+  acta::bench::rebuild_settings rebuilding;
+  auto* rebuild = app.add_subcommand("rebuild", "Build a view anew, in LMDB, while it is read and "
+                                                "written; status 1 if a query failed");
+  rebuild->add_option("--events", rebuilding.events, "In the log, at least")
+    ->check(CLI::Range(std::uint64_t{1'000}, std::uint64_t{1'000'000'000}))
+    ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (rebuild->parsed()) {
+    rebuilding.directory = with.directory;
+    rebuilding.json = with.json;
+    return acta::bench::run_rebuild(rebuilding, acta::bench::fill);
+  }
   acta::bench::run(with);
 }

@@ -105,7 +105,7 @@ result<void> serve_view(const fs::path& store, const view_identity& which) {
   if (!last)
     return failure(last);
   if (*last == which.version)
-    return {};
+    return sync_directory(store / "views"); // which may be what failed before
   if (*last) {
     auto old = which;
     old.version = **last;
@@ -166,10 +166,13 @@ result<void> remove_replaced_views(const fs::path& store, const view_identity& o
       continue;
     each.version = *version;
     const auto directory = view_directory(store, each);
-    // What was about to be replaced, and was not, goes on.
-    auto done = is_replaced(store, each) ? remove_view(directory)
-                : *serving == version    ? unlink_if_there(directory / replaced_name)
-                                         : result<void>();
+    result<void> done;
+    if (is_replaced(store, each))
+      done = remove_view(directory);
+    else if (*serving == version) // it was about to be, and is not
+      done = unlink_if_there(directory / replaced_name);
+    else if (::rmdir(directory.c_str()) != 0 && errno != ENOTEMPTY && errno != EEXIST)
+      done = system_failure(errno, directory, "removing"); // empty, it is the end of a removal
     if (!done)
       return done;
   }
