@@ -180,14 +180,15 @@ TYPED_TEST(rebuild_test, serves_another_version_once_it_is_as_far) {
   std::latch first_told(1);
   was_told = &first_told;
   on_handled = [] { was_told->wait(); };
+  const auto tell = [&](const projections::rebuild_progress& now) {
+    EXPECT_EQ(this->serving(), 1U) << "others read the old one meanwhile";
+    if (told.empty())
+      first_told.count_down();
+    told.push_back(now);
+  };
   const auto started = served.start(*this->engine, make_view<TypeParam, 2>(),
-                                    {.progress =
-                                       [&](const auto& now) {
-                                         EXPECT_EQ(this->serving(), 1U)
-                                           << "others read the old one meanwhile";
-                                         told.push_back(now);
-                                       },
-                                     .progress_every = std::chrono::milliseconds(0)});
+                                    {.progress = tell, .progress_every = 1ms});
+  on_handled = [] {};
   ASSERT_TRUE(started) << started.error().message();
   const auto now = served.read(&TypeParam::look);
   ASSERT_TRUE(now);
