@@ -37,16 +37,30 @@ constexpr const char* replaced_name = "replaced";
   return store / "views" / link_name(of);
 }
 
-/// The version of a directory of that view; empty if it is of another.
-[[nodiscard]] std::optional<std::uint32_t> version_in(std::string_view directory,
-                                                      const view_identity& of) {
-  const auto at = directory.find('@');
-  if (at == std::string_view::npos)
+/// Whose directory it is; empty if it is no view's.
+[[nodiscard]] std::optional<view_identity> parse_label(const std::string& label) {
+  const auto at = label.find('@');
+  if (at == std::string::npos)
     return std::nullopt;
-  view_identity found = of;
-  const auto* begin = directory.data() + at + 1;
-  std::from_chars(begin, directory.data() + directory.size(), found.version);
-  return found.label() == directory ? std::optional(found.version) : std::nullopt;
+  view_identity found{.name = label.substr(0, at), .version = 0};
+  const auto* const end = label.data() + label.size();
+  auto rest = std::from_chars(label.data() + at + 1, end, found.version).ptr;
+  if (rest != end) {
+    rest = std::from_chars(std::min(rest + 1, end), end, found.part).ptr;
+    std::from_chars(std::min(rest + 2, end), end, found.parts);
+  }
+  return !found.name.empty() && found.part < found.parts && found.label() == label
+           ? std::optional(std::move(found))
+           : std::nullopt;
+}
+
+/// The version of a directory of that view; empty if it is of another.
+[[nodiscard]] std::optional<std::uint32_t> version_in(const std::string& directory,
+                                                      const view_identity& of) {
+  const auto found = parse_label(directory);
+  const bool is_its =
+    found && found->name == of.name && found->part == of.part && found->parts == of.parts;
+  return is_its ? std::optional(found->version) : std::nullopt;
 }
 
 /// The names in a directory; none if there is no such directory.
@@ -125,6 +139,32 @@ result<void> serve_view(const fs::path& store, const view_identity& which) {
   if (::rename(next.c_str(), link.c_str()) != 0)
     return system_failure(errno, link, "replacing the link");
   return sync_directory(link.parent_path());
+}
+
+result<std::vector<stored_view>> stored_views(const fs::path& store) {
+  const auto views = store / "views";
+  auto names = names_in(views);
+  if (!names)
+    return failure(names);
+  std::vector<stored_view> all;
+  for (const auto& name : *names) {
+    const auto path = views / name;
+    auto which = parse_label(name);
+    std::error_code code;
+    if (!which || !fs::is_directory(path, code))
+      continue;
+    stored_view one{.which = std::move(*which)};
+    one.serves = fs::read_symlink(link_of(store, one.which), code) == name && !code;
+    one.is_replaced = is_replaced(store, one.which);
+    code.clear();
+    for (auto each = fs::directory_iterator(path, code); !code && each != fs::directory_iterator();
+         each.increment(code))
+      if (std::error_code gone; each->is_regular_file(gone))
+        if (const auto size = each->file_size(gone); !gone)
+          one.size += size;
+    all.push_back(std::move(one));
+  }
+  return all;
 }
 
 bool is_replaced(const fs::path& store, const view_identity& which) {

@@ -158,10 +158,10 @@ TYPED_TEST_SUITE(rebuild_moments_test, kinds);
 
 TYPED_TEST(rebuild_moments_test, killed_at_any_leaves_a_view_that_serves) {
   on_handled = count_event;
-  int killed = 0;
   int at = 1;
-  std::array<int, 3> found{}; // by the version that served then
-  for (bool ended = false; !ended && at < never && !testing::Test::HasFatalFailure(); ++at) {
+  int ended = 0;              // one after the other: how many syncs there are differs
+  std::array<int, 3> found{}; // of those that were killed, by the version that served then
+  for (; ended < 3 && at < never && !testing::Test::HasFatalFailure(); ++at) {
     SCOPED_TRACE("killed at moment " + std::to_string(at));
     const scratch_directory directory(memory_folder());
     const auto store = directory.path() / "store";
@@ -177,16 +177,15 @@ TYPED_TEST(rebuild_moments_test, killed_at_any_leaves_a_view_that_serves) {
     }
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ended = WIFEXITED(status);
-    EXPECT_TRUE(ended ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL) << status;
-    killed += ended ? 0 : 1;
+    const bool killed = WIFSIGNALED(status);
+    EXPECT_TRUE(killed ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0) << status;
+    ended = killed ? 0 : ended + 1;
     const auto last = storage::serving_version(store, totals_view);
     ASSERT_TRUE(last && *last && **last < found.size());
-    ++found.at(**last);
+    found.at(**last) += killed ? 1 : 0;
     this->check(store);
   }
   EXPECT_LT(at, never);
-  EXPECT_GT(killed, 12);
   EXPECT_GT(found[1], 5) << "before the swap";
   EXPECT_GT(found[2], 3) << "after it";
   on_handled = [] {};

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <acta/base/error.hpp>
+#include <acta/storage/verify.hpp>
 #include <acta/storage/view_file.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -30,6 +32,34 @@ serving_version(const std::filesystem::path& store, const view_identity& of);
 /// the next start do it. After an error either may be what the link names.
 [[nodiscard]] result<void> serve_view(const std::filesystem::path& store,
                                       const view_identity& which);
+
+/// A directory in `<store>/views`.
+struct stored_view {
+  view_identity which;
+  bool serves = false;      ///< The link names it.
+  bool is_replaced = false; ///< Another one serves in its place, and it is to be removed.
+  std::uint64_t size = 0;   ///< Bytes of its files.
+};
+
+/// In the order of their labels. What is in `views` and is no view's directory is passed over.
+[[nodiscard]] result<std::vector<stored_view>> stored_views(const std::filesystem::path& store);
+
+/// What a view says of itself.
+struct view_summary {
+  log_position position; ///< The checkpoint.
+  std::uint64_t dead_letters = 0;
+};
+
+/// Of a view in LMDB, also while another process has it open; it must not be open in this one.
+/// Changes nothing, but needs `lock.mdb` to be writable.
+[[nodiscard]] result<view_summary> summary_of_view(const std::filesystem::path& directory);
+
+/// Checks a view in LMDB straight from its file: each page, and that it is of the view `label` and
+/// of `log`, as far as that is. It is taken back to its last sync first, as opening does it. An
+/// error if it cannot be read at all: store_in_use where it is open.
+[[nodiscard]] result<verification> verify_view(const event_log& log,
+                                               const std::filesystem::path& directory,
+                                               std::size_t max_findings = 100);
 
 /// True if another version serves in its place, and it is still there.
 [[nodiscard]] bool is_replaced(const std::filesystem::path& store, const view_identity& which);
