@@ -74,6 +74,9 @@ int unlink(const char* path) noexcept {
 int unlinkat(int at, const char* path, int flags) noexcept {
   return moment() ? real<int(int, const char*, int)>("unlinkat")(at, path, flags) : -1;
 }
+int remove(const char* path) noexcept {
+  return moment() ? real<int(const char*)>("remove")(path) : -1;
+}
 int rmdir(const char* path) noexcept {
   return moment() ? real<int(const char*)>("rmdir")(path) : -1;
 }

@@ -80,8 +80,9 @@ public:
   implementation(storage::view_identity of, creator create)
       : identity_(std::move(of)), create_(create), readers_(identity_.name) {}
   ~implementation() {
+    readers_.open(
+      {}); // closes them: the last to close empties the write-ahead log, if it may write
     writer_.reset();
-    readers_.open({}); // closes them
     if (!is_replaced_.load(std::memory_order_relaxed) || temporary_)
       return;
     // If it cannot be, the next start does it.

@@ -105,7 +105,7 @@ public:
     following_ = std::move(*started);
     old->remove_at_end();
     // To close and remove its files takes time: a reader's, where one is inside for that long.
-    for (int i = 0; i < 1'000 && old.use_count() > 1; ++i)
+    for (int i = 0; i < 100 && old.use_count() > 1; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return {};
   }
