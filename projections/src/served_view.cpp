@@ -41,12 +41,13 @@ using std::chrono::steady_clock;
   return engine.log().directory().empty() ? std::nullopt : view.stored_as();
 }
 
-/// It is to be fed at once, whatever they say.
+/// It is fed at once.
 [[nodiscard]] started_projector start_fed(runtime::engine& engine, projection& view,
                                           const rebuild_options& options) {
-  auto fed = options.projector;
-  fed.paused = false;
-  return projector::start(engine, view, std::move(fed));
+  if (options.projector.paused)
+    return failure(errc::invalid_argument,
+                   "rebuild_options::projector.paused: a view that is built is not paused");
+  return projector::start(engine, view, options.projector);
 }
 
 } // namespace
@@ -99,9 +100,6 @@ started_projector start_beside(runtime::engine& engine, const projection& curren
 
 result<void> rebuild(runtime::engine& engine, projector& current, projector& next,
                      const rebuild_options& options, const std::function<void()>& swap) {
-  if (options.projector.paused)
-    return failure(errc::invalid_argument,
-                   "rebuild_options::projector.paused: a view that is built is not paused");
   // What is committed while it catches up is little, and what is while it does that less.
   for (int round = 0; round < 3; ++round)
     if (auto there = catch_up(engine, next, options); !there)
