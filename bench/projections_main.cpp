@@ -5,6 +5,7 @@
 #include "floors.hpp"
 #include "generator.hpp"
 #include "live_bench.hpp"
+#include "rebuild_bench.hpp"
 #include "support.hpp"
 
 #include <acta/domain/aggregate.hpp>
@@ -225,6 +226,12 @@ int main(int argc, char** argv) {
   is_live->add_option("--seconds", live.seconds, "How long each run takes")
     ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'600}))
     ->capture_default_str();
+  acta::bench::rebuild_settings rebuilding;
+  auto* rebuild = app.add_subcommand("rebuild", "Build a view anew, in LMDB, while it is read and "
+                                                "written; status 1 if a query failed");
+  rebuild->add_option("--events", rebuilding.events, "In the log, at least")
+    ->check(CLI::Range(std::uint64_t{1'000}, std::uint64_t{1'000'000'000}))
+    ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (*is_live) {
     live.rounds = with.rounds;
@@ -232,6 +239,11 @@ int main(int argc, char** argv) {
     live.directory = with.directory;
     acta::bench::run_live(live);
     return 0;
+  }
+  if (rebuild->parsed()) {
+    rebuilding.directory = with.directory;
+    rebuilding.json = with.json;
+    return acta::bench::run_rebuild(rebuilding, acta::bench::fill);
   }
   acta::bench::run(with);
 }

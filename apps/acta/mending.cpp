@@ -1,6 +1,7 @@
 // Finding what is damaged, keeping what is good, and what is not read any more.
 #include "commands.hpp"
 #include "output.hpp"
+#include "views.hpp"
 
 #include <acta/storage/compact.hpp>
 #include <acta/storage/event_log.hpp>
@@ -156,19 +157,26 @@ reaching_snapshot(const storage::event_log& log, const stream_id& stream, stream
 } // namespace
 
 int verify(const verify_arguments& chosen) {
-  const auto found = find_problems(chosen);
+  auto found = find_problems(chosen);
   if (!found)
     return fail(found.error());
+  const bool is_closed = found->pages != 0;
+  const auto views =
+    is_closed ? verify_views(chosen.store, chosen.findings, *found) : result<std::size_t>(0);
+  if (!views)
+    return fail(views.error());
   ordered_json json{{"records", found->records},
                     {"streams", found->streams},
+                    {"views", *views},
                     {"pages", found->pages},
                     {"problems", found->problems}};
   std::string text;
   add_findings(*found, json, text);
-  text += fmt::format(
-    "{} records of {} streams, {} problems; {}\n", found->records, found->streams, found->problems,
-    found->pages != 0 ? fmt::format("{} pages", found->pages)
-                      : "pages not looked at, as the store is in use: verify a backup of it");
+  text +=
+    fmt::format("{} records of {} streams{}, {} problems; {}\n", found->records, found->streams,
+                *views == 0 ? "" : fmt::format(" and {} views", *views), found->problems,
+                is_closed ? fmt::format("{} pages", found->pages)
+                          : "pages not looked at, as the store is in use: verify a backup of it");
   const auto printed = print_either(chosen.json, json, text);
   return printed == fine && found->problems != 0 ? failed : printed;
 }

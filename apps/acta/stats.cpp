@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "output.hpp"
+#include "views.hpp"
 
 #include <acta/base/date.hpp>
 #include <acta/storage/event_log.hpp>
@@ -123,6 +124,8 @@ int stats(const stats_arguments& chosen) {
     json["categories"] = in_json(counted->categories, true);
     json["event_types"] = in_json(counted->event_types, false);
   }
+  if (auto added = add_views(chosen.store, json, text); !added)
+    return fail(added.error());
   const auto valid = ordered_json::error_handler_t::replace; // names may be no UTF-8
   if (auto printed = print(chosen.json ? json.dump(2, ' ', false, valid) + '\n' : text); !printed)
     return fail(printed.error());

@@ -1,12 +1,10 @@
 #include <acta/projections/lmdb_view.hpp>
 
-#include <fmt/format.h>
+#include <acta/storage/view_directory.hpp>
 
 #include <cstring>
-#include <filesystem>
 #include <span>
 #include <string>
-#include <system_error>
 
 namespace acta::projections::detail {
 
@@ -70,6 +68,7 @@ result<log_position> tables_on_disk::open(const storage::event_log& log) {
   if (file_.use_count() <= 1 || log_ != &log)
     file_.reset();
   log_ = &log;
+  directory_ = storage::view_directory(log.directory(), which_);
   auto opened = storage::open_view(log, which_);
   // It is not open twice, and who reads it keeps it open: then it is used as it is.
   if (!opened && opened.error().code() == errc::store_in_use && file_)
@@ -79,6 +78,14 @@ result<log_position> tables_on_disk::open(const storage::event_log& log) {
     return failure(opened);
   file_ = std::move(*opened);
   return file_->position();
+}
+
+tables_on_disk::~tables_on_disk() {
+  file_.reset();
+  if (!is_replaced_.load(std::memory_order_relaxed))
+    return;
+  // If it cannot be, the next start does it.
+  [[maybe_unused]] const auto removed = storage::remove_view(directory_);
 }
 
 result<std::shared_ptr<storage::view_file>> tables_on_disk::file() const {
@@ -145,12 +152,8 @@ result<void> tables_on_disk::try_to_clear() {
 }
 
 result<void> tables_on_disk::begin_anew() {
-  const auto directory = log_->directory() / "views" / which_.label();
-  std::error_code failed;
-  std::filesystem::remove_all(directory, failed);
-  if (failed)
-    return failure(errc::io, fmt::format("'{}': it cannot be removed: {}; remove it by hand",
-                                         directory.string(), failed.message()));
+  if (auto removed = storage::remove_view(directory_); !removed)
+    return removed;
   {
     const std::lock_guard guard(mutex_);
     file_.reset(); // not to be used on, though somebody reads it

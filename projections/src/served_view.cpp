@@ -1,6 +1,10 @@
 #include <acta/projections/served_view.hpp>
 
+#include <acta/storage/view_directory.hpp>
+
 #include <algorithm>
+#include <optional>
+#include <string>
 
 namespace acta::projections::detail {
 
@@ -31,30 +35,88 @@ using std::chrono::steady_clock;
   }
 }
 
-} // namespace
+/// Of a view that lies beside the engine's log.
+[[nodiscard]] std::optional<storage::view_identity> on_disk(const runtime::engine& engine,
+                                                            const projection& view) {
+  return engine.log().directory().empty() ? std::nullopt : view.stored_as();
+}
 
-result<void> rebuild(runtime::engine& engine, projector& current, projector& next,
-                     const rebuild_options& options, const std::function<void()>& swap) {
+/// It is fed at once.
+[[nodiscard]] started_projector start_fed(runtime::engine& engine, projection& view,
+                                          const rebuild_options& options) {
   if (options.projector.paused)
     return failure(errc::invalid_argument,
                    "rebuild_options::projector.paused: a view that is built is not paused");
+  return projector::start(engine, view, options.projector);
+}
+
+} // namespace
+
+started_projector start_serving(runtime::engine& engine, projection& first,
+                                const rebuild_options& options) {
+  const auto which = on_disk(engine, first);
+  if (!which)
+    return projector::start(engine, first, options.projector);
+  const auto& store = engine.log().directory();
+  if (auto removed = storage::remove_replaced_views(store, *which); !removed)
+    return failure(removed);
+  auto last = storage::serving_version(store, *which);
+  if (!last)
+    return failure(last);
+  if (*last == which->version)
+    return projector::start(engine, first, options.projector);
+  auto started =
+    *last ? start_fed(engine, first, options) : projector::start(engine, first, options.projector);
+  if (!started)
+    return started;
+  if (*last)
+    if (auto there = catch_up(engine, **started, options); !there)
+      return failure(there);
+  if (auto served = storage::serve_view(store, *which); !served)
+    return failure(served);
+  if (auto removed = storage::remove_replaced_views(store, *which); !removed)
+    return failure(removed);
+  return started;
+}
+
+started_projector start_beside(runtime::engine& engine, const projection& current, projection& next,
+                               const rebuild_options& options) {
+  const auto from = on_disk(engine, current);
+  const auto to = on_disk(engine, next);
+  const auto refused = [&](errc code, const char* why) {
+    return failure(code, "view '" + to->label() + "' " + why);
+  };
+  if (from && to && from->label() == to->label())
+    return refused(errc::invalid_argument,
+                   "serves, and is to be built anew in the same files: raise the model's version; "
+                   "or projector::reset() it, if nobody minds that it is empty meanwhile");
+  if (to && from && (from->name != to->name || from->part != to->part || from->parts != to->parts))
+    return refused(errc::invalid_argument, "is another view, or another part, than that which "
+                                           "serves: a view is replaced by one of its versions");
+  if (to && storage::is_replaced(engine.log().directory(), *to))
+    return refused(errc::store_in_use, "served before, and readers have it open: let them end");
+  return start_fed(engine, next, options);
+}
+
+result<void> rebuild(runtime::engine& engine, projector& current, projector& next,
+                     const rebuild_options& options, const std::function<void()>& swap) {
   // What is committed while it catches up is little, and what is while it does that less.
   for (int round = 0; round < 3; ++round)
     if (auto there = catch_up(engine, next, options); !there)
       return there;
   current.pause();
   const auto reached = current.position();
-  for (;;) {
-    auto there = next.wait_for(reached, options.progress_every);
-    if (there)
-      break;
-    if (there.error().code() != errc::timed_out) {
-      current.resume();
-      return there;
-    }
-  }
-  swap();
-  return {};
+  result<void> there;
+  do
+    there = next.wait_for(reached, options.progress_every);
+  while (!there && there.error().code() == errc::timed_out);
+  if (const auto which = on_disk(engine, next.view()); there && which)
+    there = storage::serve_view(engine.log().directory(), *which);
+  if (!there)
+    current.resume();
+  else
+    swap();
+  return there;
 }
 
 } // namespace acta::projections::detail

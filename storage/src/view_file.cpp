@@ -49,22 +49,6 @@ static_assert(limits::max_view_value < limits::max_stored_value_size,
   return std::ranges::lexicographical_compare(one, other);
 }
 
-/// What is wrong with a file that can be made anew says so, and not to restore a backup; and where
-/// it is to be opened again, its store need not be.
-[[nodiscard]] error made_anew(const error& why, const std::filesystem::path& directory) {
-  if (why.code() != errc::corrupt && why.code() != errc::newer_format) {
-    constexpr std::string_view store = "open the store again";
-    auto text = why.message();
-    if (const auto at = text.rfind(store); at != std::string::npos)
-      text.replace(at, store.size(), "open the view again");
-    return {why.code(), std::move(text)};
-  }
-  const auto what = why.message().substr(0, why.message().rfind("; "));
-  return {why.code(), fmt::format("{}; close the store, remove the directory '{}' and open it "
-                                  "again: the view is made anew",
-                                  what, directory.string())};
-}
-
 /// LMDB passes over the damage that it finds as a transaction first looks at a database, and says
 /// of the call after it that the transaction is bad. Whatever else fails is told by its own call.
 [[nodiscard]] int damage_if_bad(int code) noexcept {
@@ -369,51 +353,12 @@ private:
     return {};
   }
 
-  /// That it is this log's, and of its past: the record at its checkpoint is the one it knows.
   [[nodiscard]] result<void> check(bytes value) {
-    const auto refused = [&](std::string_view why) {
-      return std::unexpected(
-        made_anew(error(errc::corrupt, fmt::format("'{}' {}; ", environment_.path().string(), why)),
-                  environment_.path().parent_path()));
-    };
-    view_tie tie;
-    if (value.size() < sizeof tie)
-      return refused("is not a view of this format");
-    std::memcpy(&tie, value.data(), sizeof tie);
-    if (tie.magic != tie_.magic || tie.format != tie_.format || tie.endian_mark != tie_.endian_mark)
-      return refused("is not a view of this format");
-    const auto text = value.subspan(sizeof tie);
-    const std::string_view label(reinterpret_cast<const char*>(text.data()), text.size());
-    if (label != label_)
-      return refused(fmt::format("is of the view '{}' and not of '{}'", label, label_));
-    if (tie.store_id != tie_.store_id)
-      return refused("is a view of another store");
-    if (log_position(tie.position) > log_.tail())
-      return refused("is ahead of the log");
-    const auto checksum = checksum_at(log_position(tie.position));
-    if (!checksum && checksum.error().code() == errc::not_found)
-      return refused("lacks events that were archived meanwhile");
-    if (!checksum)
-      return std::unexpected(checksum.error());
-    if (*checksum && **checksum != tie.checksum)
-      return refused("was built from another log");
-    tie_ = tie;
+    const auto checked = check_view_tie(value, log_, label_, environment_.path());
+    if (!checked)
+      return std::unexpected(checked.error());
+    tie_ = *checked;
     return {};
-  }
-
-  /// Empty where the record is archived and none after it; not_found where some are.
-  [[nodiscard]] result<std::optional<std::uint64_t>> checksum_at(log_position position) const {
-    if (position == log_position(0))
-      return std::nullopt;
-    const auto now = log_.snapshot();
-    if (!now)
-      return std::unexpected(now.error());
-    if (position.next() == (*now)->first())
-      return std::nullopt;
-    const auto record = (*now)->at(position);
-    if (!record)
-      return std::unexpected(record.error());
-    return record->header().checksum;
   }
 
   [[nodiscard]] result<view_tie> tie_to(log_position reached) const {
@@ -425,7 +370,7 @@ private:
                                  "to {}",
                                  environment_.path().string(), tie_.position, log_.tail().value(),
                                  reached.value()));
-    const auto checksum = checksum_at(reached);
+    const auto checksum = checksum_at(log_, reached);
     if (!checksum)
       return std::unexpected(checksum.error());
     auto next = tie_;

@@ -1,7 +1,15 @@
 #pragma once
 
+#include <acta/base/error.hpp>
+#include <acta/base/ids.hpp>
+#include <acta/storage/event_log.hpp>
+
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
 #include <string_view>
 
 namespace acta::storage {
@@ -21,5 +29,20 @@ struct view_tie {
   std::uint64_t checksum = 0; ///< Of the record there: a log restored since has another.
 };
 static_assert(sizeof(view_tie) == 64);
+
+/// What is wrong with a view in a directory says that it can be made anew, and not to restore a
+/// backup; and where it is to be opened again, its store need not be.
+[[nodiscard]] error made_anew(const error& why, const std::filesystem::path& directory);
+
+/// Of the record at a position. Empty where it is archived and none after it; not_found where some
+/// are.
+[[nodiscard]] result<std::optional<std::uint64_t>> checksum_at(const event_log& log,
+                                                               log_position position);
+
+/// The value of "view", if it is of the view `label`, and of this log and its past: the record at
+/// its checkpoint is the one it knows. `file` is named by errors.
+[[nodiscard]] result<view_tie> check_view_tie(std::span<const std::byte> value,
+                                              const event_log& log, std::string_view label,
+                                              const std::filesystem::path& file);
 
 } // namespace acta::storage

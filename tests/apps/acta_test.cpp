@@ -6,6 +6,7 @@
 #include <acta/storage/snapshot_store.hpp>
 #include <acta/storage/stream_name.hpp>
 #include <acta/storage/stream_writer.hpp>
+#include <acta/storage/view_directory.hpp>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <fstream>
 #include <span>
@@ -301,6 +303,55 @@ TEST_F(acta_program, says_what_a_store_is_made_of) {
   EXPECT_EQ(figures["events"], 7);
   EXPECT_EQ(figures["categories"][0]["streams_begun"], 2);
   EXPECT_EQ(figures["last_recorded_at"], "2026-11-21T12:52:33.000000002Z");
+}
+
+TEST_F(acta_program, tells_about_views_and_checks_them) {
+  const auto view = storage::view_identity{.name = "seen", .version = 2};
+  const auto fill = [&](const storage::event_log& log, const storage::view_identity& which) {
+    const auto opened = storage::open_view(log, which);
+    ASSERT_TRUE(opened) << opened.error().message();
+    ASSERT_TRUE((*opened)->write(log_position(5), [](storage::view_writer& to) {
+      const std::array<std::byte, 8> letter{};
+      const std::array<std::byte, 8> other{std::byte{1}};
+      auto put = to.put(letter, letter);
+      return put ? to.put(other, other) : put;
+    }));
+  };
+  {
+    const auto log = storage::open_log(path("store")).value();
+    fill(*log, view);
+    fill(*log, {.name = "seen", .version = 3});
+    ASSERT_TRUE(storage::serve_view(path("store"), view));
+    const auto text = out_of({"stats", at("store")}); // while it is in use
+    EXPECT_NE(text.find("  seen@2  LMDB, "), std::string::npos) << text;
+    EXPECT_NE(text.find("position 5, 1 dead letters, serves\n"), std::string::npos) << text;
+  }
+  const auto told = json::parse(out_of({"stats", at("store"), "--json"}))["views"];
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[0]["version"], 2);
+  EXPECT_EQ(told[0]["serves"], true);
+  EXPECT_EQ(told[1]["serves"], false);
+  EXPECT_EQ(told[1]["position"], 5);
+  EXPECT_NE(out_of({"verify", at("store")}).find("4 streams and 2 views, 0 problems"),
+            std::string::npos);
+  // One that is another's, and one with a page that is none.
+  fs::copy_file(path("store") / "views" / "seen@2" / "data.mdb",
+                path("store") / "views" / "seen@3" / "data.mdb",
+                fs::copy_options::overwrite_existing);
+  {
+    const auto data = path("store") / "views" / "seen@2" / "data.mdb";
+    std::fstream file(data, std::ios::in | std::ios::out);
+    file.seekp(2 * 4096); // behind the meta pages
+    file << std::string(fs::file_size(data) - 2 * 4096, 'x');
+  }
+  const auto found = run({"verify", at("store")});
+  EXPECT_EQ(found.status, 1);
+  EXPECT_NE(found.out.find("is of the view 'seen@2' and not of 'seen@3'"), std::string::npos)
+    << found.out;
+  EXPECT_NE(found.out.find("seen@2' and open it again: the view is made anew"), std::string::npos)
+    << found.out;
+  EXPECT_NE(out_of({"stats", at("store")}).find("  seen@2  LMDB, "), std::string::npos)
+    << "whatever is wrong with a view";
 }
 
 TEST_F(acta_program, lists_streams_page_by_page) {

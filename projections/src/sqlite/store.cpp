@@ -7,9 +7,11 @@
 
 #include <acta/base/ensure.hpp>
 #include <acta/base/limits.hpp>
+#include <acta/storage/view_directory.hpp>
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -75,8 +77,22 @@ private:
 /// Concurrency: readers_ is for any thread; all else is the feeding thread's.
 class store::implementation {
 public:
-  implementation(identity of, creator create)
+  implementation(storage::view_identity of, creator create)
       : identity_(std::move(of)), create_(create), readers_(identity_.name) {}
+  ~implementation() {
+    readers_.open(
+      {}); // closes them: the last to close empties the write-ahead log, if it may write
+    writer_.reset();
+    if (!is_replaced_.load(std::memory_order_relaxed) || temporary_)
+      return;
+    // If it cannot be, the next start does it.
+    [[maybe_unused]] const auto removed = storage::remove_view(file_.parent_path());
+  }
+  implementation(const implementation&) = delete;
+  implementation& operator=(const implementation&) = delete;
+
+  [[nodiscard]] const storage::view_identity& which() const noexcept { return identity_; }
+  void remove_at_end() noexcept { is_replaced_.store(true, std::memory_order_relaxed); }
 
   [[nodiscard]] result<log_position> attach(const storage::event_log& log) {
     writer_.reset();
@@ -161,10 +177,7 @@ public:
 private:
   /// Says where the file lies, and makes the directory.
   [[nodiscard]] result<void> place() {
-    auto directory =
-      log_->directory() / "views" / fmt::format("{}@{}", identity_.name, identity_.version);
-    if (const auto& part = identity_.part; part.parts != 1)
-      directory += fmt::format(".{}of{}", part.part, part.parts);
+    auto directory = storage::view_directory(log_->directory(), identity_);
     if (log_->directory().empty()) {
       auto made = temporary_directory::make();
       if (!made)
@@ -297,7 +310,7 @@ private:
     return look(on, *position);
   }
 
-  const identity identity_;
+  const storage::view_identity identity_;
   const creator create_;
   const storage::event_log* log_ = nullptr;
   std::unique_ptr<temporary_directory> temporary_; // outlives what is open in it
@@ -305,11 +318,11 @@ private:
   std::unique_ptr<connection> writer_;
   log_position position_;
   reader_pool readers_;
+  std::atomic<bool> is_replaced_{false};
 };
 
-store::store(std::string_view name, std::uint32_t version, view_part part, creator create)
-    : implementation_(
-        std::make_unique<implementation>(identity{std::string(name), version, part}, create)) {}
+store::store(storage::view_identity which, creator create)
+    : implementation_(std::make_unique<implementation>(std::move(which), create)) {}
 
 store::~store() = default;
 
@@ -336,6 +349,14 @@ result<void> store::read(const std::function<void(const reader&)>& look) const {
 
 std::filesystem::path store::file() const {
   return implementation_->file();
+}
+
+const storage::view_identity& store::which() const noexcept {
+  return implementation_->which();
+}
+
+void store::remove_at_end() noexcept {
+  implementation_->remove_at_end();
 }
 
 } // namespace acta::projections::sqlite

@@ -114,8 +114,7 @@ result<void> create_tie(connection& in, const identity& of, const storage::event
   ensure(in.in_transaction(), "a view is made in one transaction");
   if (auto made = in.script(tables); !made)
     return made;
-  const std::array<value, 6> row{format,     log.store_id(), of.name,
-                                 of.version, of.part.part,   of.part.parts};
+  const std::array<value, 6> row{format, log.store_id(), of.name, of.version, of.part, of.parts};
   return in.execute("insert into acta_view values (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)", row);
 }
 
@@ -142,13 +141,13 @@ result<log_position> check_tie(connection& in, const std::filesystem::path& file
   if (!read)
     return std::unexpected(read.error());
   const auto& found = *read;
-  if (found.name != of.name || found.version != of.version || found.part != of.part.part
-      || found.parts != of.part.parts)
+  if (found.name != of.name || found.version != of.version || found.part != of.part
+      || found.parts != of.parts)
     return wrong(file, errc::foreign_store,
                  fmt::format("it is view '{}' version {}, part {} of {}, and not '{}' version {}, "
                              "part {} of {}",
                              found.name, found.version, found.part, found.parts, of.name,
-                             of.version, of.part.part, of.part.parts));
+                             of.version, of.part, of.parts));
   if (found.store != log.store_id())
     return wrong(file, errc::foreign_store,
                  fmt::format("it is of store {}, and not of {}", found.store, log.store_id()));

@@ -7,6 +7,7 @@
 #include <acta/projections/dead_letter.hpp>
 #include <acta/projections/sqlite/store.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/view_file.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -19,11 +20,7 @@
 namespace acta::projections::sqlite {
 
 /// What a view's file must be of.
-struct identity {
-  std::string name;
-  std::uint32_t version = 0;
-  view_part part;
-};
+using identity = storage::view_identity;
 
 /// Creates them in a new file, within a transaction.
 [[nodiscard]] result<void> create_tie(connection& in, const identity& of,

@@ -4,9 +4,11 @@
 #include <acta/projections/projection.hpp>
 #include <acta/projections/tables.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -23,6 +25,9 @@ namespace detail {
 class tables_on_disk {
 public:
   explicit tables_on_disk(storage::view_identity which) noexcept : which_(std::move(which)) {}
+  ~tables_on_disk();
+  tables_on_disk(const tables_on_disk&) = delete;
+  tables_on_disk& operator=(const tables_on_disk&) = delete;
 
   [[nodiscard]] result<log_position> open(const storage::event_log& log);
   using reading = std::function<void(const table_reader&)>;
@@ -31,6 +36,8 @@ public:
   [[nodiscard]] result<void> write(const view_step& step, const handling& handle);
   [[nodiscard]] result<void> clear();
   [[nodiscard]] result<std::vector<dead_letter>> dead_letters() const;
+  [[nodiscard]] const storage::view_identity& which() const noexcept { return which_; }
+  void remove_at_end() noexcept { is_replaced_.store(true, std::memory_order_relaxed); }
 
 private:
   [[nodiscard]] result<std::shared_ptr<storage::view_file>> file() const;
@@ -41,9 +48,55 @@ private:
   mutable std::mutex mutex_; ///< For who reads while it is attached.
   std::shared_ptr<storage::view_file> file_;
   const storage::event_log* log_ = nullptr; ///< That it was opened beside.
+  std::filesystem::path directory_;         ///< Of the file, there or not.
+  std::atomic<bool> is_replaced_{false};
 };
 
 } // namespace detail
+
+/// What is the same of the lmdb_views of all models and versions: how they are read. Two versions
+/// of a model are two types, so this is what a served_view of them is of.
+class any_lmdb_view : public projection {
+public:
+  /// Calls `look` with the newest state, and returns what that returns, which must not point into
+  /// it; or the first error there was. While it runs, the file keeps that state's pages.
+  template <class Look>
+  auto read(Look&& look) const -> result<std::invoke_result_t<Look, const table_reader&>> {
+    using answer = std::invoke_result_t<Look, const table_reader&>;
+    if constexpr (std::is_void_v<answer>) {
+      return tables_.read(look);
+    } else {
+      std::optional<answer> given;
+      auto done = tables_.read([&](const table_reader& now) { given.emplace(look(now)); });
+      if (!done)
+        return failure(done);
+      return std::move(*given);
+    }
+  }
+
+  /// The same once the view has reached a position, or an error: see progress::wait_for().
+  template <class Look>
+  auto read(log_position at_least, std::chrono::nanoseconds within, Look&& look) const
+    -> result<std::invoke_result_t<Look, const table_reader&>> {
+    if (auto there = progress().wait_for(at_least, within, name()); !there)
+      return failure(there);
+    return read(std::forward<Look>(look));
+  }
+
+  [[nodiscard]] result<void> clear() override { return tables_.clear(); }
+  [[nodiscard]] result<std::vector<dead_letter>> dead_letters() const override {
+    return tables_.dead_letters();
+  }
+  [[nodiscard]] std::optional<storage::view_identity> stored_as() const override {
+    return tables_.which();
+  }
+  void remove_at_end() noexcept override { tables_.remove_at_end(); }
+
+protected:
+  explicit any_lmdb_view(storage::view_identity which) noexcept : tables_(std::move(which)) {}
+
+  detail::tables_on_disk tables_;
+};
 
 /// A read model on disk, in `<store>/views/<name>@<version>`: tables in LMDB, which are there again
 /// when the store is opened, with the checkpoint of the same transaction. Readers, on any thread,
@@ -71,42 +124,17 @@ private:
 /// step that fails so names none. Handlers with a key or a value that is too large are at fault.
 /// Lifecycle: the log must outlive all steps; reads may follow its end.
 template <read_model Model>
-class lmdb_view final : public projection {
+class lmdb_view final : public any_lmdb_view {
 public:
   explicit lmdb_view(view_part which = {})
-      : tables_({.name = std::string(Model::name),
-                 .version = Model::version,
-                 .part = which.part,
-                 .parts = which.parts}),
+      : any_lmdb_view({.name = std::string(Model::name),
+                       .version = Model::version,
+                       .part = which.part,
+                       .parts = which.parts}),
         part_(which) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return Model::name; }
   [[nodiscard]] std::uint32_t version() const noexcept override { return Model::version; }
-
-  /// Calls `look` with the newest state, and returns what that returns, which must not point into
-  /// it; or the first error there was. While it runs, the file keeps that state's pages.
-  template <class Look>
-  auto read(Look&& look) const -> result<std::invoke_result_t<Look, const table_reader&>> {
-    using answer = std::invoke_result_t<Look, const table_reader&>;
-    if constexpr (std::is_void_v<answer>) {
-      return tables_.read(look);
-    } else {
-      std::optional<answer> given;
-      auto done = tables_.read([&](const table_reader& now) { given.emplace(look(now)); });
-      if (!done)
-        return failure(done);
-      return std::move(*given);
-    }
-  }
-
-  /// The same once the view has reached a position, or an error: see progress::wait_for().
-  template <class Look>
-  auto read(log_position at_least, std::chrono::nanoseconds within, Look&& look) const
-    -> result<std::invoke_result_t<Look, const table_reader&>> {
-    if (auto there = progress().wait_for(at_least, within, name()); !there)
-      return failure(there);
-    return read(std::forward<Look>(look));
-  }
 
   [[nodiscard]] result<storage::scan_options> attach(const storage::event_log& log) override {
     auto opened = tables_.open(log);
@@ -136,16 +164,9 @@ public:
     return {};
   }
 
-  [[nodiscard]] result<void> clear() override { return tables_.clear(); }
-
-  [[nodiscard]] result<std::vector<dead_letter>> dead_letters() const override {
-    return tables_.dead_letters();
-  }
-
 private:
   Model model_;
   handlers<Model, table_writer> handlers_;
-  detail::tables_on_disk tables_;
   const view_part part_;
 };
 

@@ -5,10 +5,12 @@
 #include <acta/projections/dead_letter.hpp>
 #include <acta/projections/progress.hpp>
 #include <acta/storage/event_log.hpp>
+#include <acta/storage/view_file.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -77,6 +79,11 @@ public:
 
   /// Oldest first. Any thread.
   [[nodiscard]] virtual result<std::vector<dead_letter>> dead_letters() const = 0;
+
+  /// What it is called in its store's `views`, if that is where it is kept.
+  [[nodiscard]] virtual std::optional<storage::view_identity> stored_as() const { return {}; }
+  /// Another version serves in its place: when it ends, its files are removed. Any thread.
+  virtual void remove_at_end() noexcept {}
 
   /// How far it is, for whoever reads it and whoever feeds it.
   [[nodiscard]] projections::progress& progress() const noexcept { return progress_; }

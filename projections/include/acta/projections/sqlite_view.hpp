@@ -9,6 +9,7 @@
 #include <concepts>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -29,6 +30,56 @@ struct as_result {
 template <class Found>
 struct as_result<result<Found>> {
   using type = result<Found>;
+};
+
+/// What is the same of the sqlite_views of all models and versions: how they are read. Two versions
+/// of a model are two types, so this is what a served_view of them is of.
+class any_sqlite_view : public projection {
+public:
+  /// Empty before attach().
+  [[nodiscard]] std::filesystem::path file() const { return store_.file(); }
+
+  /// Calls `look` with the view as of one position. An error, if it cannot be read; else what
+  /// `look` returns, which must not point into rows. A look that goes on for long keeps the
+  /// write-ahead log growing. What it throws is thrown on.
+  template <std::invocable<const sqlite::reader&> Look>
+  auto read(Look&& look) const ->
+    typename as_result<std::invoke_result_t<Look&, const sqlite::reader&>>::type {
+    using found_type = std::invoke_result_t<Look&, const sqlite::reader&>;
+    if constexpr (std::is_void_v<found_type>) {
+      return store_.read([&](const sqlite::reader& now) { look(now); });
+    } else {
+      std::optional<found_type> found;
+      auto done = store_.read([&](const sqlite::reader& now) { found.emplace(look(now)); });
+      if (!done)
+        return failure(done);
+      return std::move(*found);
+    }
+  }
+
+  /// The same once the view has reached a position, or an error: see progress::wait_for().
+  template <std::invocable<const sqlite::reader&> Look>
+  auto read(log_position at_least, std::chrono::nanoseconds within, Look&& look) const
+    -> decltype(read(std::forward<Look>(look))) {
+    if (auto there = progress().wait_for(at_least, within, name()); !there)
+      return failure(there);
+    return read(std::forward<Look>(look));
+  }
+
+  [[nodiscard]] result<void> clear() override { return store_.clear(); }
+  [[nodiscard]] result<std::vector<dead_letter>> dead_letters() const override {
+    return store_.dead_letters();
+  }
+  [[nodiscard]] std::optional<storage::view_identity> stored_as() const override {
+    return store_.which();
+  }
+  void remove_at_end() noexcept override { store_.remove_at_end(); }
+
+protected:
+  any_sqlite_view(storage::view_identity which, sqlite::creator create)
+      : store_(std::move(which), create) {}
+
+  sqlite::store store_;
 };
 
 /// A read model in SQLite: tables, indices, full-text search (FTS5), in a file that survives the
@@ -69,44 +120,18 @@ struct as_result<result<Found>> {
 /// Each names the file. What the handlers' statements fail with is an error of their event, unless
 /// it is the file's: then of none, so that a full disk makes no dead letters.
 template <sqlite_model Model>
-class sqlite_view final : public projection {
+class sqlite_view final : public any_sqlite_view {
 public:
   explicit sqlite_view(Model model = Model(), view_part part = {})
-      : model_(std::move(model)), part_(part),
-        store_(Model::name, Model::version, part, &Model::create) {}
+      : any_sqlite_view({.name = std::string(Model::name),
+                         .version = Model::version,
+                         .part = part.part,
+                         .parts = part.parts},
+                        &Model::create),
+        model_(std::move(model)), part_(part) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return Model::name; }
   [[nodiscard]] std::uint32_t version() const noexcept override { return Model::version; }
-  /// Empty before attach().
-  [[nodiscard]] std::filesystem::path file() const { return store_.file(); }
-
-  /// Calls `look` with the view as of one position. An error, if it cannot be read; else what
-  /// `look` returns, which must not point into rows. A look that goes on for long keeps the
-  /// write-ahead log growing. What it throws is thrown on.
-  template <std::invocable<const sqlite::reader&> Look>
-  auto read(Look&& look) const ->
-    typename as_result<std::invoke_result_t<Look&, const sqlite::reader&>>::type {
-    using found_type = std::invoke_result_t<Look&, const sqlite::reader&>;
-    if constexpr (std::is_void_v<found_type>) {
-      return store_.read([&](const sqlite::reader& now) { look(now); });
-    } else {
-      std::optional<found_type> found;
-      auto done = store_.read([&](const sqlite::reader& now) { found.emplace(look(now)); });
-      if (!done)
-        return failure(done);
-      return std::move(*found);
-    }
-  }
-
-  /// The same once the view has reached a position, or an error: see progress::wait_for().
-  template <std::invocable<const sqlite::reader&> Look>
-  auto read(log_position at_least, std::chrono::nanoseconds within, Look&& look) const
-    -> decltype(read(std::forward<Look>(look))) {
-    if (auto there = progress().wait_for(at_least, within, name()); !there)
-      return failure(there);
-    return read(std::forward<Look>(look));
-  }
-
   [[nodiscard]] result<storage::scan_options> attach(const storage::event_log& log) override {
     auto left = store_.attach(log);
     if (!left)
@@ -120,16 +145,10 @@ public:
       step, [&](sqlite::database& to) { return handlers_.apply(model_, step.records, to); });
   }
 
-  [[nodiscard]] result<void> clear() override { return store_.clear(); }
-  [[nodiscard]] result<std::vector<dead_letter>> dead_letters() const override {
-    return store_.dead_letters();
-  }
-
 private:
   Model model_;
   const view_part part_;
   handlers<Model, sqlite::database> handlers_;
-  sqlite::store store_;
 };
 
 } // namespace acta::projections

@@ -22,7 +22,7 @@ using creator = result<void> (*)(database&);
 /// The file of a sqlite_view, which see, without its model.
 class store {
 public:
-  store(std::string_view name, std::uint32_t version, view_part part, creator create);
+  store(storage::view_identity which, creator create);
   ~store();
   store(const store&) = delete;
   store& operator=(const store&) = delete;
@@ -37,6 +37,9 @@ public:
   /// Calls `look` once, within a transaction, or not at all.
   [[nodiscard]] result<void> read(const std::function<void(const reader&)>& look) const;
   [[nodiscard]] std::filesystem::path file() const;
+  [[nodiscard]] const storage::view_identity& which() const noexcept;
+  /// As projection::remove_at_end().
+  void remove_at_end() noexcept;
 
 private:
   class implementation;
