@@ -129,7 +129,7 @@ result<void> run(const char* directory) {
   auto storing = projections::projector::start(*tomorrow.engine, stored);
   if (!storing)
     return failure(storing);
-  const auto top = stored.read(reached, 10s, [](const projections::table_reader& now) {
+  auto top = stored.read(reached, 10s, [](const projections::table_reader& now) {
     return projections::stored_order_book::top(now, acme);
   });
   if (!top)
