@@ -20,6 +20,7 @@
 #include <fstream>
 #include <functional>
 #include <initializer_list>
+#include <latch>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -232,10 +233,23 @@ TYPED_TEST(read_side_failures, a_file_that_is_removed_while_it_is_open) {
   this->begin();
   const std::initializer_list<std::string_view> says{"it was removed, or replaced", " anew",
                                                      "projector::resume()"};
+  std::latch inside(1);
+  std::latch gone(1);
+  std::jthread reader([&] { // who ends long after it, and leaves the new one alone
+    EXPECT_TRUE(this->view->read([&](const auto&) {
+      inside.count_down();
+      gone.wait();
+    }));
+  });
+  inside.wait();
   fs::remove_all(this->files());
   this->expect_stopped(errc::not_found, says);
   this->projector->resume();
   this->expect_following();
+  gone.count_down();
+  reader.join();
+  EXPECT_TRUE(fs::exists(
+    this->files() / (std::is_same_v<TypeParam, lmdb_tallies> ? "synced" : "view.sqlite-wal")));
 
   fs::remove(this->file());
   this->expect_stopped(errc::not_found, says);
