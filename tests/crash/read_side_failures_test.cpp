@@ -98,8 +98,7 @@ protected:
   }
 
   void open() {
-    auto opened = runtime::engine::open<wallet>(
-      storage::open_log(store(), {.durability = storage::durability::process}).value());
+    auto opened = runtime::engine::open<wallet>(storage::open_log(store()).value());
     ASSERT_TRUE(opened) << opened.error().message();
     engine = std::move(*opened);
     commands.emplace(*engine);
@@ -365,10 +364,7 @@ TYPED_TEST(read_side_failures, a_file_that_is_ahead_of_its_log) {
   this->close();
   fs::remove_all(this->store() / "log");
   fs::rename(backup, this->store() / "log");
-  this->engine =
-    runtime::engine::open<wallet>(
-      storage::open_log(this->store(), {.durability = storage::durability::process}).value())
-      .value();
+  this->engine = runtime::engine::open<wallet>(storage::open_log(this->store()).value()).value();
   const auto started = this->start(); // before there are as many events again
   ASSERT_FALSE(started);
   this->expect_said(started.error(), errc::corrupt,
