@@ -75,7 +75,7 @@ protected:
   int left_part_way = 0; ///< Views that were killed between the beginning and the end of the log.
 };
 
-TEST_P(killed_views, have_each_event_once_wherever_they_were_killed) {
+TEST_P(killed_views, have_each_event_once_wherever_they_were_killed) { // J175
   const int rounds = std::getenv("ACTA_LONG_TESTS") != nullptr ? 100 : 12;
   const auto seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));

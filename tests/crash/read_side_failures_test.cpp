@@ -20,6 +20,7 @@
 #include <fstream>
 #include <functional>
 #include <initializer_list>
+#include <latch>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -97,8 +98,7 @@ protected:
   }
 
   void open() {
-    auto opened = runtime::engine::open<wallet>(
-      storage::open_log(store(), {.durability = storage::durability::process}).value());
+    auto opened = runtime::engine::open<wallet>(storage::open_log(store()).value());
     ASSERT_TRUE(opened) << opened.error().message();
     engine = std::move(*opened);
     commands.emplace(*engine);
@@ -232,10 +232,23 @@ TYPED_TEST(read_side_failures, a_file_that_is_removed_while_it_is_open) {
   this->begin();
   const std::initializer_list<std::string_view> says{"it was removed, or replaced", " anew",
                                                      "projector::resume()"};
+  std::latch inside(1);
+  std::latch gone(1);
+  std::jthread reader([&] { // who ends long after it, and leaves the new one alone
+    EXPECT_TRUE(this->view->read([&](const auto&) {
+      inside.count_down();
+      gone.wait();
+    }));
+  });
+  inside.wait();
   fs::remove_all(this->files());
   this->expect_stopped(errc::not_found, says);
   this->projector->resume();
   this->expect_following();
+  gone.count_down();
+  reader.join();
+  EXPECT_TRUE(fs::exists(
+    this->files() / (std::is_same_v<TypeParam, lmdb_tallies> ? "synced" : "view.sqlite-wal")));
 
   fs::remove(this->file());
   this->expect_stopped(errc::not_found, says);
@@ -351,10 +364,7 @@ TYPED_TEST(read_side_failures, a_file_that_is_ahead_of_its_log) {
   this->close();
   fs::remove_all(this->store() / "log");
   fs::rename(backup, this->store() / "log");
-  this->engine =
-    runtime::engine::open<wallet>(
-      storage::open_log(this->store(), {.durability = storage::durability::process}).value())
-      .value();
+  this->engine = runtime::engine::open<wallet>(storage::open_log(this->store()).value()).value();
   const auto started = this->start(); // before there are as many events again
   ASSERT_FALSE(started);
   this->expect_said(started.error(), errc::corrupt,

@@ -23,8 +23,8 @@ struct meaning {
 }
 
 [[nodiscard]] meaning of_removed() {
-  return {errc::not_found, "it was removed, or replaced, while it was open: projector::reset(), or "
-                           "a new start of its projector, makes the view anew"};
+  return {errc::not_found, "it was removed, or replaced, while it was open: projector::resume(), "
+                           "reset(), or a new start of its projector, makes the view anew"};
 }
 
 [[nodiscard]] meaning of_open(const complaint& what) {

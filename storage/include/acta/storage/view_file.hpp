@@ -76,9 +76,10 @@ public:
 /// it is taken back to its last sync, and the events since are applied again.
 ///
 /// Errors name the file. corrupt: it is damaged, of another store, ahead of the log or of another
-/// past; the message names the directory to be removed. no_space, io: nothing of a write is seen,
-/// and a later one may succeed. Only where the device fails on the page that commits, which needs
-/// no room, must it be closed and opened again: the message says so.
+/// past; the message names the directory to be removed. not_found: its file was removed or replaced
+/// since it was opened. no_space, io: nothing of a write is seen, and a later one may succeed. Only
+/// where the device fails on the page that commits, which needs no room, must it be closed and
+/// opened again: the message says so.
 ///
 ///     auto view = storage::open_view(*log, {.name = "revenue"});
 ///     if (!view) return failure(view);
