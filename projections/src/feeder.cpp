@@ -239,7 +239,7 @@ void feeder::go_back() {
 bool feeder::go_on_after(log_position at, const error& why) {
   show();
   if (!trouble_)
-    trouble_.emplace();
+    trouble_ = trouble{.at = log_position(0)};
   if (at != log_position(0) && std::exchange(trouble_->at, at) != at)
     trouble_->attempts = 0;
   const auto attempts = at == log_position(0) ? ++trouble_->of_store : ++trouble_->attempts;
