@@ -229,6 +229,7 @@ int main(int argc, char** argv) {
   acta::bench::rebuild_settings rebuilding;
   auto* rebuild = app.add_subcommand("rebuild", "Build a view anew, in LMDB, while it is read and "
                                                 "written; status 1 if a query failed");
+  rebuild->fallthrough();
   rebuild->add_option("--events", rebuilding.events, "In the log, at least")
     ->check(CLI::Range(std::uint64_t{1'000}, std::uint64_t{1'000'000'000}))
     ->capture_default_str();

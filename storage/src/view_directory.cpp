@@ -127,8 +127,9 @@ result<void> serve_view(const fs::path& store, const view_identity& which) {
       return marked;
   }
   // Else after a power loss the link might name what is not there.
-  if (auto synced = sync_directory(view_directory(store, which)); !synced)
-    return synced;
+  for (const auto& each : {view_directory(store, which), store / "views", store})
+    if (auto synced = sync_directory(each); !synced)
+      return synced;
   const auto link = link_of(store, which);
   auto next = link;
   next += ".new"; // no view is called that: names have no dots

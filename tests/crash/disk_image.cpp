@@ -249,6 +249,8 @@ public:
         keeps_all_(cut.keeps_all) {
     for (std::size_t i = 0; i < cut.at; ++i) {
       const auto& operation = operations[i];
+      if (operation.what == kind::create && !operation.bytes.empty())
+        links_[operation.file] = operation.bytes; // written with its name
       if (operation.what == kind::write || operation.what == kind::resize)
         files_[operation.file].add(operation, synced_.covers(operation.file, i),
                                    synced_.is_settled(i));
@@ -260,6 +262,10 @@ public:
       if (names_.is_directory(number)) {
         std::filesystem::create_directory(to / name);
         write(number, to / name);
+        continue;
+      }
+      if (const auto link = links_.find(number); link != links_.end()) {
+        std::filesystem::create_symlink(link->second, to / name);
         continue;
       }
       auto content = files_[number].on_disk(random_);
@@ -275,6 +281,7 @@ private:
   names names_;
   bool keeps_all_;
   std::map<int, file_history> files_;
+  std::map<int, std::string> links_;
 };
 
 } // namespace

@@ -308,13 +308,33 @@ int disk_recorder::make_directory(const char* path, mode_t mode) {
   return code;
 }
 
+int disk_recorder::symlink(const char* to, const char* path) {
+  static auto* const next = real<int(const char*, const char*)>("symlink");
+  const std::lock_guard guard(mutex_);
+  const int directory = directory_of(AT_FDCWD, path);
+  if (directory >= 0 && fails())
+    return -1;
+  const int code = next(to, path);
+  struct stat made{};
+  if (code == 0 && directory >= 0 && ::lstat(path, &made) == 0) {
+    const int number = next_number_++;
+    numbers_[{made.st_dev, made.st_ino}] = number;
+    push({.what = kind::create,
+          .file = number,
+          .directory = directory,
+          .name = name_in(path),
+          .bytes = to});
+  }
+  return code;
+}
+
 int disk_recorder::rename(const char* from, const char* to) {
   static auto* const next = real<int(const char*, const char*)>("rename");
   const std::lock_guard guard(mutex_);
   const int directory = directory_of(AT_FDCWD, from);
   const int to_directory = directory_of(AT_FDCWD, to);
   struct stat moved{};
-  if (directory < 0 || to_directory < 0 || ::stat(from, &moved) != 0)
+  if (directory < 0 || to_directory < 0 || ::lstat(from, &moved) != 0)
     return next(from, to);
   if (fails())
     return -1;
@@ -473,6 +493,11 @@ int mkdir(const char* path, mode_t mode) noexcept {
   static auto* const next = real<int(const char*, mode_t)>("mkdir");
   auto* const recorder = active.load();
   return recorder != nullptr ? recorder->make_directory(path, mode) : next(path, mode);
+}
+int symlink(const char* to, const char* path) noexcept {
+  static auto* const next = real<int(const char*, const char*)>("symlink");
+  auto* const recorder = active.load();
+  return recorder != nullptr ? recorder->symlink(to, path) : next(to, path);
 }
 int rename(const char* from, const char* to) noexcept {
   static auto* const next = real<int(const char*, const char*)>("rename");

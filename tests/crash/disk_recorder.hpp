@@ -26,7 +26,7 @@ namespace acta::tests {
 /// directory that is watched is 0.
 struct disk_operation {
   enum class kind : std::uint8_t {
-    create,         ///< `name` in `directory` is the new `file`.
+    create,         ///< `name` in `directory` is the new `file`; with `bytes`, a link to these.
     make_directory, ///< The same for a directory.
     remove,         ///< `name` in `directory` is no more.
     rename,         ///< `name` in `directory` is `to_name` in `to_directory`, and `file`.
@@ -84,6 +84,7 @@ public:
   int sync(int file, int (*next)(int));
   int resize(int file, off_t size, const std::function<int()>& next);
   int make_directory(const char* path, mode_t mode);
+  int symlink(const char* to, const char* path);
   int rename(const char* from, const char* to);
   int remove(int at, const char* path, const std::function<int()>& next);
 
