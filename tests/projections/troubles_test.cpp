@@ -5,11 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -272,6 +274,116 @@ TEST(controlled_projector, handles_each_event_once_whatever_is_done_to_it_by_man
     (void)projector.retry(dead->front().position); // those of other streams may be first
   EXPECT_EQ(view.read([](const sums& now) { return now.by_wallet; }), all);
 }
+
+/// What was put into each wallet: how often, how much, and in which order.
+struct tallies {
+  static constexpr std::string_view name = "tallies";
+  static constexpr std::uint32_t version = 1;
+  using events = domain::event_list<added>;
+  struct one {
+    std::uint64_t count = 0;
+    std::uint64_t order = 0;
+    std::int64_t sum = 0;
+    bool operator==(const one&) const = default;
+  };
+
+  void on(const added& event, const storage::record_view& record) {
+    const auto position = record.position().value();
+    if (told != nullptr && told->left.contains(position) && told->left[position]-- > 0)
+      throw std::runtime_error("told to fail");
+    auto& of_it = wallets.at(record.integer_key());
+    ++of_it.count;
+    of_it.sum += event.amount();
+    of_it.order = of_it.order * 31 + position;
+  }
+
+  std::shared_ptr<told_failures> told;
+  std::array<one, 3> wallets{};
+};
+
+/// A view far behind shows some of its steps alone, and goes back to these where one fails.
+class far_behind : public testing::TestWithParam<unsigned> {
+protected:
+  static constexpr std::int64_t events = 150'000;
+  static void SetUpTestSuite() {
+    log_ = storage::make_memory_log();
+    auto writer = runtime::engine::open<wallet>(std::make_unique<storage::forwarding_log>(log_));
+    ASSERT_TRUE(writer);
+    for (std::int64_t n = 1; n <= events; ++n)
+      while (!(*writer)->tell<wallet>(static_cast<std::uint64_t>(n % 3), put_in{n},
+                                      [](runtime::outcome&&) {}))
+        std::this_thread::yield();
+    (*writer)->stop();
+    ASSERT_EQ(log_->tail(), log_position(events));
+  }
+  static void TearDownTestSuite() { log_.reset(); }
+  static inline std::shared_ptr<storage::event_log> log_;
+};
+
+TEST_P(far_behind, handles_each_event_once_whatever_fails_and_whoever_controls_it) {
+  std::mt19937_64 random(GetParam());
+  const auto below = [&](std::uint64_t bound) { return random() % bound; };
+  manual_clock time{1'000'000'000};
+  auto engine = runtime::engine::open<wallet>(std::make_unique<storage::forwarding_log>(log_),
+                                              {.deterministic_seed = 1, .clock = &time});
+  ASSERT_TRUE(engine);
+  const auto told = std::make_shared<told_failures>();
+  for (int i = 0; i < 12; ++i)
+    told->left[1 + below(events)] = 1 + static_cast<int>(below(3));
+  projections::memory_view<tallies> view(tallies{.told = told});
+  const auto policy = std::array{failure_policy::stop, failure_policy::dead_letter,
+                                 failure_policy::hold_stream}[below(3)];
+  auto fed = projections::projector::start(**engine, view,
+                                           {.batch = 500 + below(4'000),
+                                            .retries = static_cast<unsigned>(below(2)),
+                                            .on_failure = policy});
+  ASSERT_TRUE(fed);
+  auto& projector = **fed;
+  const auto retry_some = [&] {
+    const auto dead = view.dead_letters();
+    for (const auto& one : *dead)
+      if (one.attempts != 0) // the others follow
+        (void)projector.retry(one.position);
+  };
+  for (int i = 0; i < 60; ++i) {
+    switch (below(8)) {
+      case 0: projector.pause(); break;
+      case 1: (void)projector.run_to(log_position(1 + below(events))); break;
+      case 2: retry_some(); break;
+      case 3: time.advance_ns(1'000'000'000); break;
+      case 4:
+        if (below(8) == 0) {
+          EXPECT_TRUE(projector.reset());
+        }
+        break;
+      default: projector.resume();
+    }
+    for (auto steps = below(4); steps-- > 0;)
+      (*engine)->run_one();
+    const auto counted = view.read([](const tallies& now) {
+      return now.wallets[0].count + now.wallets[1].count + now.wallets[2].count;
+    });
+    const auto dead = view.dead_letters()->size();
+    EXPECT_EQ(counted + dead, view.position().value()) << "what is shown is as of its position";
+  }
+  while (view.position() < log_position(events)) {
+    retry_some(); // with as many as it may have it goes no further
+    projector.resume();
+    (*engine)->run_until_idle();
+    time.advance_ns(1'000'000'000);
+  }
+  while (!view.dead_letters()->empty())
+    retry_some();
+  projections::memory_view<tallies> plain;
+  ASSERT_TRUE(projections::replay(*log_, plain));
+  auto found = view.read([](const tallies& now) { return now.wallets; });
+  auto wanted = plain.read([](const tallies& now) { return now.wallets; });
+  for (std::size_t i = 0; policy == failure_policy::dead_letter && i < found.size(); ++i)
+    found[i].order = wanted[i].order = 0; // those that were retried came late
+  EXPECT_EQ(found, wanted);
+}
+
+INSTANTIATE_TEST_SUITE_P(seeds, far_behind, testing::Range(1U, 13U));
 
 } // namespace
 } // namespace acta::tests
