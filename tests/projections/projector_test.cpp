@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <latch>
@@ -18,6 +19,7 @@
 #include <span>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 
 namespace acta::tests {
 namespace {
@@ -179,6 +181,41 @@ TEST_F(projector_test, stops_at_an_exception_as_at_an_error) {
   const auto reached = projections::replay(*log_, replayed);
   ASSERT_FALSE(reached.has_value());
   EXPECT_EQ(reached.error().code(), errc::handler_failed);
+}
+
+/// Fails once its projector is about to end.
+struct failing_late {
+  static constexpr std::string_view name = "failing_late";
+  static constexpr std::uint32_t version = 1;
+  using events = domain::event_list<order_submitted>;
+  struct moments {
+    std::atomic<bool> inside{false};
+    std::atomic<bool> ending{false};
+  };
+
+  void on(const order_submitted&, const storage::record_view&) const {
+    at->inside = true;
+    at->inside.notify_one();
+    at->ending.wait(false);
+    std::this_thread::sleep_for(2ms); // nobody is told when its end has begun; tsan sees the rest
+    throw std::runtime_error("told to throw");
+  }
+
+  std::shared_ptr<moments> at = std::make_shared<moments>();
+};
+
+TEST_F(projector_test, may_end_while_an_event_fails_that_is_to_be_tried_again) {
+  submit_orders(1, 5);
+  const failing_late model;
+  projections::memory_view<failing_late> view(model);
+  auto running = projector::start(*engine_, view, {.retries = 1'000, .pause = 1ns});
+  ASSERT_TRUE(running.has_value());
+  model.at->inside.wait(false);
+  model.at->ending = true;
+  model.at->ending.notify_one();
+  running->reset();
+  std::this_thread::sleep_for(2ms); // what would be sent to it then is sent by CAF's clock
+  EXPECT_TRUE(engine_->ask<limit_order>(99, order_).has_value());
 }
 
 TEST_F(projector_test, refuses_orders_whose_keys_are_no_integers) {

@@ -23,7 +23,6 @@ public:
 
   ~implementation() {
     caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
-    actor_ = nullptr;
     while (driven_ != nullptr && !ended_.try_wait())
       driven_->run_job(0);
     ended_.wait();
@@ -65,7 +64,7 @@ private:
   std::atomic<bool> woken_{false};
   std::chrono::steady_clock::time_point alarm_; ///< The last that was asked for.
   std::latch ended_{1};
-  caf::actor actor_;
+  caf::actor actor_; ///< There until the work has ended, which may send to it.
 };
 
 background_actor::background_actor(caf::actor_system& system, work todo)
