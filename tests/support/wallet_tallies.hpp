@@ -160,8 +160,7 @@ public:
     one.projector.reset();
     one.view = make_tallies<View>({number, static_cast<std::uint32_t>(parts_.size())});
     auto started = projections::projector::start(
-      engine_, *one.view,
-      {.batch = batch, .retries = 1'000, .pause = std::chrono::nanoseconds(0)});
+      engine_, *one.view, {.batch = batch, .retries = 1'000, .pause = std::chrono::nanoseconds(0)});
     if (!started)
       return failure(started);
     one.projector = std::move(*started);
