@@ -107,11 +107,17 @@ result<void> run(const char* directory) {
     if (!sent)
       return failure(sent);
     reached = *sent;
-    if (auto seen = today.wait_for(reached); !seen) // so one reads one's own writes
+    const auto order = 1'000 + today.engine->log().tail().value(); // a new one
+    // One reads one's own write:
+    auto receipt = today.engine->ask<limit_order>(order, submit{acme, side::buy, 97 * dollar, 10});
+    auto best = today.book.read(receipt->position, 10s, [](const auto& b) { return b.top(acme); });
+    if (!best)
+      return failure(best);
+    print("best bid", best->bid);
+    print("best ask", best->ask);
+    reached = receipt->position;
+    if (auto seen = today.wait_for(reached); !seen)
       return seen;
-    const auto best = today.book.read([](const auto& book) { return book.top(acme); });
-    print("best bid", best.bid);
-    print("best ask", best.ask);
     for (const auto& one : today.tape.read([](const auto& tape) { return tape.newest(); }))
       fmt::print("trade: {} at {}\n", one.quantity, one.price / dollar);
     before = today.book.read([](const auto& book) { return book.depth(acme); });

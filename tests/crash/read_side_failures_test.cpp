@@ -40,7 +40,9 @@ using namespace std::chrono_literals;
 class load {
 public:
   explicit load(runtime::engine& engine)
-      : sending_([this, &engine](const std::stop_token& stop) { send(engine, stop); }) {}
+      : wallets_(fold(engine.log(), engine.log().tail()).value()),
+        receipts_(engine.log().tail().value()),
+        sending_([this, &engine](const std::stop_token& stop) { send(engine, stop); }) {}
 
   /// Returns when so many more receipts were had.
   void go_on_for(std::uint64_t more) const {
@@ -60,8 +62,6 @@ public:
 
 private:
   void send(runtime::engine& engine, const std::stop_token& stop) {
-    wallets_ = fold(engine.log(), engine.log().tail()).value();
-    receipts_ = engine.log().tail().value();
     std::mt19937_64 random(receipts_);
     while (!stop.stop_requested() && !failed_) {
       const auto key = random() % 100;
