@@ -1,5 +1,6 @@
 #include "rebuild_bench.hpp"
 
+#include "progress.hpp"
 #include "support.hpp"
 
 #include <acta/domain/trading/limit_order.hpp>
@@ -171,9 +172,10 @@ struct outcome {
   std::string first_failure;
 };
 
-void show(const projections::rebuild_progress& now) {
-  fmt::print(stderr, "\r{:>12} of {} events, {:>4.0f} s left ", now.position.value(),
-             now.tail.value(), std::chrono::duration<double>(now.left).count());
+void show(apps::progress_line& line, const projections::rebuild_progress& now) {
+  line.update(static_cast<double>(now.position.value()) / static_cast<double>(now.tail.value()),
+              now.position.value(), "events",
+              fmt::format("  {:.0f} s left", std::chrono::duration<double>(now.left).count()));
 }
 
 [[nodiscard]] outcome rebuild_under_load(runtime::engine& engine, const fs::path& store) {
@@ -216,8 +218,9 @@ void show(const projections::rebuild_progress& now) {
     now = phase::during;
     const auto settled = orders.settled();
     const auto begin = steady::now();
+    apps::progress_line line(true);
     value_or_give_up(served.rebuild(engine, std::make_shared<projections::lmdb_view<flow<2>>>(),
-                                    {.progress = show}));
+                                    {.progress = [&](const auto& at) { show(line, at); }}));
     found.seconds = seconds_since(begin);
     found.events = served.view()->position().value();
     found.commands = orders.settled() - settled;
