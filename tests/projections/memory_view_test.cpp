@@ -111,6 +111,19 @@ TEST_F(memory_view_test, shows_later_what_it_did_where_much_is_left) {
   EXPECT_EQ(text().size(), 2 * (shown + 1));
 }
 
+TEST_F(memory_view_test, is_refused_beside_a_log_that_is_shorter) {
+  put(1, 3);
+  start();
+  projector.reset();
+  auto other = runtime::engine::open<wallet>(storage::make_memory_log(), {.deterministic_seed = 1});
+  ASSERT_TRUE(other) << other.error().message();
+  const auto started = projections::projector::start(**other, view);
+  ASSERT_FALSE(started) << "it would pass over the first events of that log";
+  EXPECT_EQ(started.error().code(), errc::corrupt);
+  EXPECT_TRUE(started.error().message().contains("'sums'")) << started.error().message();
+  EXPECT_EQ(text(), "1 2 3 ");
+}
+
 /// Fails at the second call.
 struct failing_once {
   static constexpr std::string_view name = "failing";

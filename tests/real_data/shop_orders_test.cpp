@@ -258,6 +258,8 @@ TEST_F(shop_feed, accounts_for_every_order_to_the_cent_whatever_the_window_and_t
     (sim::shop_totals{.items = 109'326'435, .freight = 17'228'839, .payments = 142'860'281}));
   expect_equal(*run().shop, plain);
   chosen.window = 1;
+  expect_equal(*run().shop, plain);
+  chosen.window = 100;
   chosen.engine.workers = 1;
   chosen.engine.commit = runtime::commit_by::worker;
   expect_equal(*run().shop, plain);
