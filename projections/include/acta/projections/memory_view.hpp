@@ -55,11 +55,15 @@ public:
   [[nodiscard]] result<storage::scan_options> attach(const storage::event_log& log) override {
     if (store_.empty())
       store_ = log.store_id();
-    if (store_ != log.store_id() || position() > log.tail())
-      return failure(errc::corrupt, "view '" + std::string(name()) + "' is of "
-                                      + (store_ == log.store_id() ? "more of this log than there is"
-                                                                  : "another store")
-                                      + ": make another");
+    const auto refused = [&](const std::string& why) {
+      return failure(errc::corrupt, "view '" + std::string(name()) + "' " + why
+                                      + "; make another, which begins anew");
+    };
+    if (store_ != log.store_id())
+      return refused("is of another store");
+    if (position() > log.tail())
+      return refused("is ahead of the log: at position " + std::to_string(position().value())
+                     + ", and the log ends at " + std::to_string(log.tail().value()));
     spare_ = spare_ == spare::ahead ? spare::broken : spare_;
     return handlers_.attach(log, part_);
   }
